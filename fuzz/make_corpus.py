@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""Writes the seed inputs of the frame and deframer fuzz targets into fuzz/corpus/.
+
+Run it after a change of the wire format; its output is committed. Good frames only: the
+fuzzers find the bad ones from there."""
+
+import struct
+from pathlib import Path
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+FIN = ANSWER = 1
+
+
+def frame(kind, payload=b"", session=0, offset=0, flags=0):
+    return struct.pack(">BBHIQQ", kind, flags, 0, len(payload), session, offset) + payload
+
+
+def name(text, port):
+    return bytes([3, len(text)]) + text.encode() + struct.pack(">H", port)
+
+
+NONE = b"\0"
+IPV4 = bytes([1, 127, 0, 0, 1]) + struct.pack(">H", 8080)
+IPV6 = b"\2" + bytes(15) + b"\1" + struct.pack(">H", 443)
+NONCE = bytes(range(16))
+
+FRAMES = {
+    "hello": frame(
+        0x81, b"MPP1" + bytes([1, 1, 16]) + NONCE + struct.pack(">II", 1, 65536) + NONCE),
+    "hello_ack": frame(0x82, struct.pack(">BQIII", 1, 7, 65536, 16384, 8192) + NONCE + bytes(32)),
+    "auth": frame(0x83, bytes(range(32))),
+    "open_default": frame(0x84, NONE + IPV4, 1),
+    "open_name": frame(0x84, name("server-1.example", 80) + IPV6, 2),
+    "data": frame(0x85, b"some bytes of a stream", 1, 1000),
+    "data_fin": frame(0x85, b"the last", 1, 1022, FIN),
+    "data_probe": frame(0x85, b"", 1, 1022),
+    "ack": frame(0x86, struct.pack(">QI", 65536, 250), 1, 1000),
+    "ack_ranges": frame(0x86, struct.pack(">QIQQQQ", 1 << 40, 9, 1001, 1010, 1020, 1030), 1, 1000),
+    "reset": frame(0x87, struct.pack(">I", 2) + b"connect: refused", 1, 1000),
+    "reset_answer": frame(0x87, struct.pack(">I", 0), 1, 0, ANSWER),
+    "ping": frame(0x88, struct.pack(">Q", 123456789)),
+    "pong": frame(0x89, struct.pack(">Q", 123456789)),
+    "path_lost": frame(0x8A, struct.pack(">Q", 0xFEDCBA9876543210)),
+    "drain": frame(0x8D),
+    "tunnel_close": frame(0x8F),
+}
+
+STREAMS = {
+    "dial": FRAMES["hello"] + FRAMES["ping"] + FRAMES["open_name"] + FRAMES["data"],
+    "end": FRAMES["data_probe"] + FRAMES["data_fin"] + FRAMES["ack_ranges"] + FRAMES["drain"],
+    "cut": FRAMES["reset"] + FRAMES["ack"] + FRAMES["data"][:-5],
+    "broken": FRAMES["pong"] + b"\x16\x03\x01" + bytes(40),
+}
+
+
+def write(target, inputs):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for title, data in inputs.items():
+        (folder / title).write_bytes(data)
+
+
+write("frame", FRAMES)
+# The first byte seeds how the stream is cut.
+write("deframer", {title: b"\7" + stream for title, stream in STREAMS.items()})

@@ -1,0 +1,169 @@
+/* Every limit of the programs, in one place, each with its reason. A number that
+ * a user can change has its default here and its name in conf.h. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+/* ---- wire ---- */
+/* The largest DATA payload that we offer. 64 KiB costs 0.04 % of header and one system call a
+ * frame; a larger frame only makes a slow path hold the head of the line for longer. */
+#define FRAME_PAYLOAD_DEFAULT (64u * KIB)
+#define FRAME_PAYLOAD_MIN (4u * KIB)
+#define FRAME_PAYLOAD_MAX (1u * MIB)
+/* The largest payload of any frame but DATA: an ACK with 32 ranges is 524 bytes, an OPEN with
+ * two 255-byte names 518. */
+#define FRAME_CONTROL_MAX 1024u
+/* Proxies in a row; a HELLO that has crossed so many is going in a circle. */
+#define HOP_LIMIT 16u
+/* Received ranges in one ACK: more gaps than that are rare, and the next ACK tells of them. */
+#define ACK_RANGES_MAX 32u
+
+/* ---- memory ---- */
+#define MEMORY_LIMIT_DEFAULT (256ull * MIB)
+#define MEMORY_LIMIT_MIN (16ull * MIB)
+/* 1 TiB: more than a machine has, and its sessions still fit into 32 bits. */
+#define MEMORY_LIMIT_MAX (1024ull * 1024 * MIB)
+/* One read from a socket, and one frame at its largest: socat's -b65536 shows that this is
+ * where the cost of the system call vanishes while the bytes still fit into the L2 cache. */
+#define CHUNK_LARGE (64u * KIB)
+/* A payload up to this size is copied beside its neighbours instead of holding its chunk. */
+#define COPYBREAK_BYTES 2048u
+/* Free chunks kept per size class before memory goes back to the C library. */
+#define CHUNK_SPARES 64u
+
+/* ---- subflows and listeners ---- */
+/* What is put on a subflow in one turn is written when it comes to this: one large DATA frame
+ * fills it, so that bulk costs one sendmsg a frame and bytes leave while they are in the cache. */
+#define SUBFLOW_BATCH_BYTES (64u * KIB)
+/* Headers, control payloads and small DATA of one batch: 180 frames of 64 bytes. */
+#define SUBFLOW_OUT_BYTES (16u * KIB)
+/* Pieces of memory in one sendmsg: 30 DATA frames that are not copied. */
+#define SUBFLOW_PARTS_MAX 64u
+/* DATA up to this size is copied beside its header: cheaper than two more pieces. */
+#define SUBFLOW_COPY_BYTES 256u
+/* Unsent bytes that the kernel may hold: two large frames. Less starves a fast link between two
+ * turns of the loop, more is late binding lost. */
+#define SUBFLOW_NOTSENT_BYTES (128u * KIB)
+/* Reads from one subflow before the next has its turn. */
+#define SUBFLOW_READS_MAX 4u
+/* A read into less room is not worth its system call: a new chunk is taken. */
+#define SUBFLOW_READ_MIN (16u * KIB)
+/* Clients accepted before other work of the loop has its turn. */
+#define ACCEPTS_MAX 64u
+/* A burst of connections between two turns; the kernel cuts it to net.core.somaxconn. */
+#define LISTEN_BACKLOG 4096
+/* Log lines a second about rejected connections: a port scan must not fill a disk. */
+#define REJECT_LINES_MAX 10u
+
+/* ---- tunnels and sessions ---- */
+#define PATHS_MAX 64u
+#define TUNNELS_MAX 1024u
+/* With FIRST_CREDIT each this reserves half of the default memory limit. */
+#define SESSIONS_MAX_DEFAULT 8192u
+/* Sessions over the limit that wait for the answer to their RESET. */
+#define SESSIONS_REFUSED_MAX 1024u
+/* Holes in the finished ids: open sessions make some, more than this nobody honest does. */
+#define FINISHED_RANGES_MAX 65536u
+#define FIRST_CREDIT_BYTES (16u * KIB)
+/* 100 ms at 1 Gbit/s, rounded up: what one session may have under way at the most. */
+#define WINDOW_MAX_BYTES (16u * MIB)
+/* What a user may raise that to: 1 GiB is 400 ms at 20 Gbit/s and fits into 32 bits. */
+#define WINDOW_CEILING_BYTES (1024u * MIB)
+
+/* ---- a path's model (flow/path.c) ---- */
+/* Until the first sample: what most links take in a few ms, and no more than a fair burst. */
+#define PATH_CAP_FIRST_BYTES (256u * KIB)
+#define PATH_FRAME_FIRST_BYTES (16u * KIB)
+/* A frame is at most so much of its path's time: it holds the head of the line for as long. */
+#define PATH_FRAME_MS 2u
+/* In flight at least so much time, so that a busy machine's 4 ms time slices leave no hole in a
+ * link near RTT 0; but for fast paths not more bytes than this, which would only fill caches. */
+#define PATH_CAP_FLOOR_MS 15u
+#define PATH_CAP_FLOOR_BYTES_MAX (1u * MIB)
+#define PATH_RTT_WINDOW_MS 5000u
+#define PATH_RATE_WINDOW_MS 1000u
+/* Shorter intervals say more about the scheduling of processes than about the path. */
+#define PATH_RATE_INTERVAL_MIN_US 500u
+/* How far the weighted scheduler lets some paths run ahead of one that is full. */
+#define SCHEDULER_LEAD_BYTES (1u * MIB)
+
+/* Paths whose arrival differs by less count as equal to the adaptive scheduler. */
+#define SCHEDULER_SLACK_US 2000u
+
+/* What waits at a proxy for the next hops of one tunnel and direction, before those who feed it
+ * are paused: eight frames at their largest, enough to keep three hops busy between two turns of
+ * the loop, and 1 MiB for both directions of a tunnel. */
+#define RELAY_QUEUE_BYTES (512u * KIB)
+/* A hop that had no room makes up for so much of its share afterwards: what a socket buffer
+ * swallows at once must not bend the ratios, what a slow hop never could carry must not count. */
+#define RELAY_LAG_BYTES (512u * KIB)
+/* What one tunnel holds at a proxy at the most (both queues, and small frames of as much again in
+ * their chunks): it sets how many tunnels the memory limit allows. */
+#define RELAY_TUNNEL_BYTES (4u * RELAY_QUEUE_BYTES)
+
+/* ---- a session ---- */
+/* What a session may send before it is another's turn. */
+#define SESSION_QUANTUM_BYTES (64u * KIB)
+/* A read for a new frame wants at least so much room behind the last one in its chunk. */
+#define FILL_ROOM_MIN_BYTES (16u * KIB)
+/* The window doubles when all of it was consumed within two RTTs plus this: it covers what the
+ * in-flight floors of the paths and a busy receiver add. */
+#define WINDOW_SLACK_MS 40u
+/* Answers to frames for finished sessions, per tunnel. */
+#define STRAY_ANSWERS_PER_S 1000u
+/* Beyond the memory limit, for bytes that were promised a place: then sessions are reset. */
+#define MEMORY_HARD_SLACK_BYTES (32u * MIB)
+
+/* ---- time (milliseconds) ---- */
+#define ACK_DELAY_US 1000u	   /* an ACK waits at most so long for company */
+#define ACK_BYTES (128u * KIB)	   /* or for so many bytes */
+#define RESEND_RESET_MS 200u	   /* an unanswered RESET, doubling to PROBE_MAX_MS */
+#define PROBE_MIN_MS 200u	   /* a sender without credit asks, doubling */
+#define PROBE_MAX_MS 5000u
+#define TIMED_TICK_MS 25u	   /* how often sessions that wait for something are looked at */
+#define HELLO_WAIT_MS 5000u        /* an accepted connection must have said HELLO by then */
+#define DIAL_WAIT_MS 5000u         /* a TCP connect: two lost SYNs (1 + 2 s) and a long way */
+#define HELLO_ACK_WAIT_MS 60000u   /* a proxy answers only when its downstream has answered */
+#define SUBFLOW_LINGER_MS 500u     /* an orderly close lets what is queued go out for so long */
+#define ACCEPT_RETRY_MS 100u       /* out of descriptors: accepting is tried again after that */
+#define CLIENT_WAIT_MS 10000u      /* a client waits so long for the first path */
+#define SESSION_WAIT_MS 30000u     /* sessions outlive the loss of all paths for so long */
+#define OPEN_WAIT_MS 10000u        /* DATA may precede its OPEN by so much */
+#define RESET_WAIT_MS 3000u        /* bytes before a RESET may take so long to be delivered */
+#define TOPO_WAIT_MS 5000u
+#define DRAIN_WAIT_MS 30000u       /* `close` and SIGTERM let sessions finish for so long */
+#define PING_EVERY_MS 1000u
+#define SILENCE_MAX_MS 15000u      /* a subflow that answers no ping for so long is dead */
+#define CONNECT_WAIT_MS 10000u     /* the egress gives the server so long to answer */
+#define LINGER_LOOK_MS 5u	   /* how often a socket that is to be reset is looked at */
+#define TICK_MS 20u		   /* how often a drain or a topology change is looked at */
+#define REDIAL_MIN_MS 50u          /* the first dial after a loss; doubles */
+#define REDIAL_MAX_MS 2000u
+#define WAIT_CEILING_MS 86400000u  /* no wait that a user sets is longer than a day */
+#define CONTROL_WAIT_MS 10000u     /* a comm connection must say something whole by then */
+#define CONTROL_IDLE_MS 300000u    /* a JSON connection may rest between requests: an operator */
+#define CONTROL_LINGER_MS 500u     /* input dropped after a last reply, so that it is read */
+#define CONTROL_CLOSE_MS 500u      /* replies under way may go out for so long at the end */
+#define CONTROLLER_WAIT_MS 15000u  /* mpp_controller: above TOPO_WAIT_MS, within one's patience */
+
+/* ---- counts ---- */
+#define KEY_BYTES_MIN 16 /* a shorter key could be guessed */
+/* One thread fills the links of most sites; a second one costs memory and is asked for. */
+#define WORKERS_DEFAULT 1u
+#define WORKERS_MAX 64u
+#define RATIO_MAX 1000000u
+#define CONTROL_CONNECTIONS_MAX 64u
+#define CONTROL_LINE_MAX (64u * KIB)
+/* What mpp_controller takes as one reply: 100,000 sessions of 300 bytes, and no end of memory
+ * for something that is no module. */
+#define CONTROL_REPLY_MAX (32u * MIB)
+#define HELLO_PENDING_MAX 256u     /* accepted connections that have not said HELLO */
+
+/* ---- log ---- */
+/* One line: enough for any message of ours with a name in it, and well below PIPE_BUF (4096),
+ * so that lines of several threads or processes never mix in a pipe. */
+#define LOG_LINE_MAX 1024u
+
+#endif

@@ -1,0 +1,40 @@
+/* What one worker may keep in memory, and the pools it comes from.
+ *
+ * Received bytes are promised before they come (credit): the first credit of every session is
+ * reserved by the number of sessions; what goes beyond it is counted here, and a new promise is
+ * at most an eighth of what is left. So the sum of promises never passes half of the limit, no
+ * promise is ever taken back, and a session can always move by its first credit. */
+#ifndef FLOW_BUDGET_H
+#define FLOW_BUDGET_H
+
+#include "common/base/chunk.h"
+#include "common/base/slab.h"
+
+struct budget {
+	struct chunk_pool chunks;
+	struct slab segments; /* sendq.c */
+	struct slab pieces;   /* reorder.c */
+	struct slab runs;     /* reorder.c */
+	struct chunk *fill;   /* reads from clients are packed into it, one after another */
+	size_t granted_bytes; /* promised beyond first credits, not yet consumed */
+	size_t granted_bytes_max;
+	uint32_t sessions, sessions_max;
+	uint32_t first_credit;
+};
+
+void budget_init(struct budget *b, size_t limit_bytes, uint32_t sessions_max,
+		 uint32_t first_credit);
+void budget_done(struct budget *b);
+
+/* How much may be promised now to one session beyond what it has. */
+static inline size_t budget_allowance(const struct budget *b)
+{
+	return (b->granted_bytes_max - b->granted_bytes) / 8;
+}
+
+/* Room of at least `size_min` bytes to read into: a place in the fill chunk, borrowed until the
+ * next call. budget_fill_take turns the first `len` bytes of it into a slice with a reference. */
+uint8_t *budget_fill_room(struct budget *b, size_t size_min, size_t *ret_size);
+struct slice budget_fill_take(struct budget *b, size_t len);
+
+#endif

@@ -1,0 +1,115 @@
+/* The forwarding of one tunnel at one proxy: N upstream subflows (towards the ingress) and M
+ * downstream ones (towards the egress). No session state, no sockets, no clock: frames go in,
+ * frames come out on another hop.
+ *
+ * Each direction has a queue of control frames and a queue of DATA, both shared by its next hops
+ * (late binding: a frame is given to a hop when that hop has room, by the ratios among hops with
+ * room; control first). When what waits in a direction passes RELAY_QUEUE_BYTES, the hops that
+ * feed it are paused until it is half empty. Control counts too: a proxy knows no sessions, so it
+ * cannot overwrite an old ACK by a new one. This cannot deadlock, because a direction drains as
+ * long as the end it leads to reads, and ends always read.
+ *
+ * When a hop dies, what was in its buffers is lost. If its side has other hops left, the relay
+ * says so with PATH_LOST on every hop of the other side: that is where the lost frames came
+ * from. An event runs on away from the dead hop, over every hop of the other side, until it has
+ * reached the end on each path that leads to the dead place, and no other; the opposite
+ * direction is told by the neighbour behind the dead place, or by its own dead subflows. If no
+ * hop is left, the relay closes the hops of the other side, which tells the neighbours the same.
+ * So the loss of an event is itself the loss of a hop, and needs no repetition.
+ *
+ * An event says "what you sent before this arrived may be lost". It concerns the direction
+ * opposite to its own, so it may overtake everything; and a newer one says all that an older one
+ * did, so a hop without room keeps only the newest. */
+#ifndef FLOW_RELAY_H
+#define FLOW_RELAY_H
+
+#include "common/base/chunk.h"
+#include "common/base/limits.h"
+#include "common/base/list.h"
+#include "common/base/slab.h"
+#include "common/wire/frame.h"
+
+#include <stdbool.h>
+
+enum hop_side { HOP_UP, HOP_DOWN };
+
+struct relay;
+
+/* PATH_LOST, PATH_STALLED and PATH_BACK. */
+#define RELAY_EVENT_KINDS 3
+
+struct hop {
+	struct relay *relay;
+	void *user;
+	enum hop_side side;
+	uint32_t weight;
+	double pass;	 /* bytes sent / weight, see pick_hop */
+	bool is_blocked; /* set by the environment: it can take no frame now */
+	bool is_paused;	 /* the environment must not read it; a hop may be born so */
+	uint64_t pending_events[RELAY_EVENT_KINDS]; /* the newest of each kind; 0: none */
+	uint64_t sent_bytes, received_bytes; /* payload of DATA */
+	struct list node; /* relay.hops[side] */
+};
+
+/* None of them may call the relay back. */
+struct relay_ops {
+	/* As tunnel_ops.send. */
+	void (*send)(struct hop *h, const struct frame *head, const uint8_t *control,
+		     const struct slice *data);
+	/* Stop or go on reading this hop. Frames that were read already may still come. */
+	void (*pause)(struct hop *h, bool is_paused);
+	/* Close this hop: its tunnel goes nowhere. It has been taken out already; the
+	 * environment frees what it has of it, `h` is freed after the call. */
+	void (*close)(struct hop *h, const char *why);
+};
+
+struct relay_queue {
+	struct list control, data; /* struct relay_item */
+	size_t bytes;		   /* of both: payloads and the items themselves */
+	bool is_full;		   /* passed its mark and is not yet half empty */
+	double pass;		   /* of the hop that was picked last */
+};
+
+#define RELAY_EVENTS 64 /* event ids remembered, to forward each once */
+
+struct relay {
+	const struct relay_ops *ops;
+	void *user;
+	struct chunk_pool *chunks;
+	struct slab *items; /* of struct relay_item; shared by a worker's relays */
+	struct chunk *keep; /* small payloads that must wait are copied into it */
+	struct list hops[2];
+	size_t hop_count[2];
+	struct relay_queue queue[2]; /* towards that side */
+	uint64_t events[RELAY_EVENTS];
+	size_t event_next;
+	uint64_t event_id; /* of this relay's last event; they count up from a random number */
+};
+
+struct relay_item {
+	struct list node;
+	struct frame head;
+	struct slice data; /* holds a reference; no chunk when there is no payload */
+};
+
+/* `chunks` and `items` are borrowed and outlive the relay. `event_seed` is random: two relays of
+ * a tunnel must not use the same ids. */
+struct relay *relay_new(const struct relay_ops *ops, struct chunk_pool *chunks,
+			struct slab *items, uint64_t event_seed, void *user);
+void relay_free(struct relay *r); /* closes what is left; NULL is fine */
+
+/* A subflow of the tunnel is up. `weight` > 0. The relay owns the hop. */
+struct hop *relay_add_hop(struct relay *r, enum hop_side side, uint32_t weight, void *user);
+/* The hop's subflow is gone. Frees `h`. May close hops of the other side (ops->close). */
+void relay_remove_hop(struct relay *r, struct hop *h);
+
+/* A frame that came on `h` (borrowed): not the hop-local HELLO, HELLO_ACK, AUTH, PING, PONG.
+ * DRAIN and DRAINED are for later and are dropped. */
+void relay_receive(struct relay *r, struct hop *h, const struct frame *head,
+		   const uint8_t *control, const struct slice *data);
+
+/* Gives what is queued to the hops that have room. Call it once after a batch of input and when
+ * a hop is no longer blocked. */
+void relay_run(struct relay *r);
+
+#endif

@@ -1,0 +1,256 @@
+/* The life of a tunnel end: its paths, its sessions as a whole, and the order of a run. */
+#include "common/flow/tunnel.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/flow/tunnel_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunnel_ops *ops,
+			  struct budget *budget, void *user, uint64_t now_us)
+{
+	struct tunnel *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		abort();
+	t->config = *config;
+	t->ops = ops;
+	t->budget = budget;
+	t->user = user;
+	t->sessions_max = budget->sessions_max;
+	t->next_id = 1;
+	t->pathless_us = now_us;
+	idmap_init(&t->sessions);
+	rangeset_init(&t->finished);
+	list_init(&t->sessions_all);
+	list_init(&t->ready);
+	list_init(&t->resends);
+	list_init(&t->controls);
+	list_init(&t->acks);
+	list_init(&t->acks_now);
+	list_init(&t->timed);
+	list_init(&t->done);
+	return t;
+}
+
+static void session_end(struct session *s, enum reset_code code, const char *reason)
+{
+	if (s->user) {
+		s->tunnel->counters.reset++;
+		s->tunnel->ops->ended(s, code, reason);
+	}
+	session_free(s);
+}
+
+void tunnel_end_all(struct tunnel *t, enum reset_code code, const char *reason)
+{
+	list_for_each_safe(node, &t->sessions_all)
+		session_end(container_of(node, struct session, all_node), code, reason);
+}
+
+void tunnel_renew(struct tunnel *t, const struct tunnel_id *id, enum reset_code code,
+		  const char *reason)
+{
+	assert(t->path_count == 0);
+	t->config.id = *id;
+	list_for_each_safe(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+
+		if (s->was_opened)
+			session_end(s, code, reason);
+	}
+}
+
+void tunnel_free(struct tunnel *t)
+{
+	if (!t)
+		return;
+	tunnel_end_all(t, RESET_CLOSING, "the tunnel is closed");
+	for (size_t i = 0; i < t->path_count; i++)
+		free(t->paths[i]);
+	idmap_done(&t->sessions);
+	rangeset_done(&t->finished);
+	free(t);
+}
+
+void tunnel_closed_by_peer(struct tunnel *t)
+{
+	tunnel_end_all(t, RESET_CLOSING, "the other end closed the tunnel");
+	t->ops->closed(t);
+}
+
+/* ---- paths ---- */
+
+struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user,
+			     uint64_t now_us)
+{
+	struct path *p;
+	uint16_t index = 0;
+
+	(void)now_us;
+	if (t->path_count == PATHS_MAX)
+		return NULL;
+	while (t->path_slots >> index & 1)
+		index++;
+	p = malloc(sizeof(*p));
+	if (!p)
+		abort();
+	path_init(p, t, index, weight, payload_max, user);
+	t->path_slots |= 1ull << index;
+	scheduler_on_join(t->paths, t->path_count, p);
+	t->paths[t->path_count++] = p;
+	t->pathless_us = NEVER_US;
+	return p;
+}
+
+/* What one session had under way on a path that lost it. */
+static void session_path_lost(struct session *s, const struct path *p, uint64_t now_us)
+{
+	if (sendq_path_lost(&s->out, p) > 0)
+		session_update_resend(s);
+	if (s->open == SESSION_OPEN_SENT && s->open_path == p) {
+		s->open = SESSION_OPEN_QUEUED;
+		s->open_path = NULL;
+		if (!list_is_linked(&s->control_node))
+			list_push_back(&s->tunnel->controls, &s->control_node);
+	}
+	if (s->reset == SESSION_RESET_SENT && !list_is_linked(&s->control_node))
+		list_push_back(&s->tunnel->controls, &s->control_node);
+	if (s->reset == SESSION_RESET_NONE && (s->ack_paths >> p->index & 1))
+		session_owe_ack(s, true, now_us);
+}
+
+void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	list_for_each(node, &t->sessions_all)
+		session_path_lost(container_of(node, struct session, all_node), p, now_us);
+}
+
+void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	p->is_up = false;
+	tunnel_path_lost_bytes(t, p, now_us);
+	list_for_each(node, &t->sessions_all)
+		container_of(node, struct session, all_node)->ack_paths &= ~(1ull << p->index);
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i] == p)
+			t->paths[i] = t->paths[--t->path_count];
+	t->path_slots &= ~(1ull << p->index);
+	if (t->path_count == 0)
+		t->pathless_us = now_us;
+	free(p);
+}
+
+/* ---- sessions ---- */
+
+struct session *tunnel_open(struct tunnel *t, const struct open_info *info, void *user,
+			    uint64_t now_us)
+{
+	struct session *s;
+
+	assert(t->config.is_initiator);
+	if (t->sessions.count >= t->sessions_max || t->budget->sessions >= t->budget->sessions_max)
+		return NULL;
+	s = session_new(t, t->next_id++, SESSION_OPEN_QUEUED, user, now_us);
+	s->open_info = malloc(sizeof(*s->open_info));
+	if (!s->open_info)
+		abort();
+	*s->open_info = *info;
+	t->counters.opened++;
+	list_push_back(&t->controls, &s->control_node);
+	if (t->path_count == 0)
+		session_set_timer(s, now_us + t->config.client_wait_us, 0);
+	return s;
+}
+
+size_t tunnel_reset_all(struct tunnel *t, enum reset_code code, const char *reason,
+			uint64_t now_us)
+{
+	size_t count = 0;
+
+	list_for_each_safe(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+
+		count += s->user != NULL;
+		session_fail(s, code, reason, now_us);
+	}
+	return count;
+}
+
+void tunnel_send_close(struct tunnel *t)
+{
+	struct frame head = { .type = FRAME_TUNNEL_CLOSE };
+
+	for (size_t i = 0; i < t->path_count; i++)
+		if (!t->paths[i]->is_blocked)
+			t->ops->send(t->paths[i], &head, NULL, NULL);
+}
+
+/* ---- running ---- */
+
+static void run_timers(struct tunnel *t, uint64_t now_us)
+{
+	if (now_us < t->timed_next_us)
+		return;
+	t->timed_next_us = now_us + TIMED_TICK_MS * US_PER_MS;
+	list_for_each_safe(node, &t->timed) {
+		struct session *s = container_of(node, struct session, timed_node);
+
+		if (s->timer_us <= now_us)
+			session_on_timer(s, now_us);
+	}
+}
+
+/* Sessions whose last word has been said. */
+static void free_done(struct tunnel *t)
+{
+	list_for_each_safe(node, &t->done) {
+		struct session *s = container_of(node, struct session, done_node);
+
+		if (s->reset == SESSION_RESET_NONE) {
+			if (list_is_linked(&s->ack_node))
+				continue;
+			t->counters.finished++;
+			if (s->user)
+				t->ops->ended(s, RESET_FINISHED, "finished");
+		}
+		session_free(s);
+	}
+}
+
+static bool is_pathless_too_long(const struct tunnel *t, uint64_t now_us)
+{
+	return t->pathless_us != NEVER_US && now_us - t->pathless_us >= t->config.session_wait_us;
+}
+
+void tunnel_run(struct tunnel *t, uint64_t now_us)
+{
+	if (is_pathless_too_long(t, now_us)) {
+		t->pathless_us = NEVER_US;
+		tunnel_end_all(t, RESET_NO_PATH, "no path for too long");
+		t->ops->closed(t);
+		return;
+	}
+	run_timers(t, now_us);
+	send_controls(t, now_us);
+	send_acks(t, now_us);
+	send_resends(t, now_us);
+	send_new(t, now_us);
+	free_done(t);
+}
+
+uint64_t tunnel_next_run_at(const struct tunnel *t)
+{
+	uint64_t at_us = NEVER_US;
+
+	/* While all paths are blocked nothing can be sent: one that is no longer is a reason to run. */
+	if (!list_is_empty(&t->acks) && scheduler_pick_control(t->paths, t->path_count))
+		at_us = list_first(&t->acks, struct session, ack_node)->ack_due_us;
+	if (!list_is_empty(&t->timed) && t->timed_next_us < at_us)
+		at_us = t->timed_next_us;
+	if (t->pathless_us != NEVER_US && t->pathless_us + t->config.session_wait_us < at_us)
+		at_us = t->pathless_us + t->config.session_wait_us;
+	return at_us;
+}

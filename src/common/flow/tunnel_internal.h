@@ -1,0 +1,44 @@
+/* What the files of the tunnel core share: sessions as seen from inside, and the parts of
+ * tunnel_run. */
+#ifndef FLOW_TUNNEL_INTERNAL_H
+#define FLOW_TUNNEL_INTERNAL_H
+
+#include "common/flow/tunnel.h"
+
+/* ---- session.c ---- */
+struct session *session_new(struct tunnel *t, uint64_t id, enum session_open open, void *user,
+			    uint64_t now_us);
+/* Unlinks and frees it; the id counts as finished from now on. */
+void session_free(struct session *s);
+/* First credit, both ways, once it is known. */
+void session_start_credit(struct session *s);
+/* Puts it into or out of tunnel.ready by what it has and may send. */
+void session_update_ready(struct session *s, uint64_t now_us);
+void session_update_resend(struct session *s);
+void session_owe_ack(struct session *s, bool at_once, uint64_t now_us);
+/* Raises the credit as far as window and memory allow; call it right before an ACK goes out. */
+void session_grant(struct session *s);
+/* Links it to tunnel.done when nothing is left but the last ACK. */
+void session_check_done(struct session *s);
+void session_set_timer(struct session *s, uint64_t at_us, uint64_t step_us);
+/* As session_reset, on the core's own account: the environment is told by ops->ended. */
+void session_fail(struct session *s, enum reset_code code, const char *reason, uint64_t now_us);
+/* The peer's RESET is done with: tells the environment and queues the answer. */
+void session_end_by_peer(struct session *s);
+/* Time is up for what it waits for. */
+void session_on_timer(struct session *s, uint64_t now_us);
+
+/* ---- tunnel_out.c ---- */
+void send_controls(struct tunnel *t, uint64_t now_us);
+void send_acks(struct tunnel *t, uint64_t now_us);
+void send_resends(struct tunnel *t, uint64_t now_us);
+void send_new(struct tunnel *t, uint64_t now_us);
+/* A RESET that answers a frame for a finished id: at once on `p` or not at all. */
+void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us);
+
+/* ---- tunnel.c ---- */
+/* What `p` carries may be lost, although it is up (a proxy behind it says so) or no longer. */
+void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us);
+void tunnel_closed_by_peer(struct tunnel *t);
+
+#endif

@@ -1,0 +1,233 @@
+/* Everything a tunnel end sends, in the order of its importance: OPEN and RESET, ACK, bytes that
+ * were lost with their path, new bytes. */
+#include "common/flow/tunnel_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+static struct path *control_path(struct tunnel *t)
+{
+	return scheduler_pick_control(t->paths, t->path_count);
+}
+
+/* ---- OPEN and RESET ---- */
+
+static void send_open(struct session *s, struct path *p)
+{
+	struct tunnel *t = s->tunnel;
+	uint8_t payload[FRAME_CONTROL_MAX];
+	struct frame head = { .type = FRAME_OPEN, .session = s->id };
+
+	if (!s->was_opened) {
+		s->was_opened = true;
+		list_remove(&s->timed_node);
+		session_start_credit(s);
+		session_update_ready(s, s->active_us);
+	}
+	head.len = (uint32_t)open_encode(s->open_info, payload, sizeof(payload));
+	s->open = SESSION_OPEN_SENT;
+	s->open_path = p;
+	t->ops->send(p, &head, payload, NULL);
+}
+
+static void send_reset(struct session *s, struct path *p)
+{
+	struct tunnel *t = s->tunnel;
+	struct reset_info info = { .code = s->reset_code };
+	struct frame head = { .type = FRAME_RESET, .session = s->id, .offset = s->reset_final };
+	uint8_t payload[FRAME_CONTROL_MAX];
+
+	snprintf(info.reason, sizeof(info.reason), "%s", s->reset_reason);
+	if (s->reset == SESSION_RESET_RECEIVED) {
+		head.flags = FRAME_FLAG_ANSWER;
+		head.offset = s->out.acked;
+		list_push_back(&t->done, &s->done_node);
+	} else {
+		s->reset = SESSION_RESET_SENT;
+	}
+	head.len = (uint32_t)reset_encode(&info, payload, sizeof(payload));
+	t->ops->send(p, &head, payload, NULL);
+}
+
+void send_controls(struct tunnel *t, uint64_t now_us)
+{
+	struct path *p;
+
+	(void)now_us;
+	while (!list_is_empty(&t->controls) && (p = control_path(t)) != NULL) {
+		struct session *s = list_first(&t->controls, struct session, control_node);
+
+		list_remove(&s->control_node);
+		if (s->reset != SESSION_RESET_NONE)
+			send_reset(s, p);
+		else
+			send_open(s, p);
+	}
+}
+
+void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us)
+{
+	struct reset_info info = { .code = RESET_FINISHED, .reason = "finished" };
+	struct frame head = { .type = FRAME_RESET, .flags = FRAME_FLAG_ANSWER, .session = id };
+	uint8_t payload[FRAME_CONTROL_MAX];
+
+	if (now_us - t->stray_us >= US_PER_S) {
+		t->stray_us = now_us;
+		t->stray_count = 0;
+	}
+	if (p->is_blocked || t->stray_count++ >= STRAY_ANSWERS_PER_S)
+		return;
+	head.len = (uint32_t)reset_encode(&info, payload, sizeof(payload));
+	t->ops->send(p, &head, payload, NULL);
+}
+
+/* ---- ACK ---- */
+
+static void send_ack(struct session *s, struct path *p, uint64_t now_us)
+{
+	struct frame head = { .type = FRAME_ACK, .session = s->id };
+	struct ack_info ack;
+	uint8_t payload[ACK_PAYLOAD_MAX];
+
+	session_grant(s);
+	head.offset = reorder_ack_offset(&s->in);
+	ack.credit = s->granted;
+	ack.delay_us = s->newest_us ? (uint32_t)(now_us - s->newest_us) : 0;
+	ack.range_count = reorder_ranges(&s->in, ack.ranges, ACK_RANGES_MAX);
+	head.len = (uint32_t)ack_encode(&ack, payload, sizeof(payload));
+	s->announced = s->granted;
+	s->unacked_bytes = 0;
+	s->newest_us = 0;
+	s->ack_paths |= 1ull << p->index;
+	s->tunnel->ops->send(p, &head, payload, NULL);
+}
+
+void send_acks(struct tunnel *t, uint64_t now_us)
+{
+	/* One that is not due yet rides along when something is written anyway. */
+	bool is_writing = !list_is_empty(&t->ready) || !list_is_empty(&t->resends);
+	struct path *p;
+
+	while ((p = control_path(t)) != NULL) {
+		struct list *from = list_is_empty(&t->acks_now) ? &t->acks : &t->acks_now;
+		struct session *s = list_first(from, struct session, ack_node);
+
+		if (list_is_empty(from) ||
+		    (from == &t->acks && !is_writing && s->ack_due_us > now_us))
+			return;
+		list_remove(&s->ack_node);
+		send_ack(s, p, now_us);
+	}
+}
+
+/* ---- DATA ---- */
+
+static void send_segment(struct session *s, struct path *p, struct segment *seg)
+{
+	struct frame head = {
+		.type = FRAME_DATA,
+		.flags = seg->is_fin ? FRAME_FLAG_FIN : 0,
+		.session = s->id,
+		.offset = seg->offset,
+		.len = seg->data.len,
+	};
+
+	s->tunnel->ops->send(p, &head, NULL, &seg->data);
+}
+
+void send_resends(struct tunnel *t, uint64_t now_us)
+{
+	while (!list_is_empty(&t->resends)) {
+		struct session *s = list_first(&t->resends, struct session, resend_node);
+		struct path *p = t->config.scheduler->pick(t->paths, t->path_count, true);
+		struct segment *seg;
+
+		if (!p)
+			return;
+		seg = sendq_resend(&s->out, p, now_us);
+		p->resent_bytes += seg->data.len;
+		t->counters.resent_bytes += seg->data.len;
+		send_segment(s, p, seg);
+		list_remove(&s->resend_node);
+		session_update_resend(s);
+	}
+}
+
+static void send_new_bytes(struct session *s, struct path *p, size_t len, uint64_t now_us)
+{
+	struct tunnel *t = s->tunnel;
+	struct slice data = { 0 };
+
+	if (len > 0)
+		data = budget_fill_take(t->budget, len);
+	p->sent_bytes += len;
+	t->counters.sent_bytes += len;
+	t->counters.from_edge_bytes += len;
+	s->deficit_bytes -= (int64_t)len;
+	s->active_us = now_us;
+	scheduler_on_sent(p, (uint32_t)len);
+	send_segment(s, p, sendq_push_take(&s->out, t->budget, p, data, len == 0, now_us));
+}
+
+/* One read from the client or server becomes one frame on `p`. */
+static void pull_for_path(struct session *s, struct path *p, uint64_t now_us)
+{
+	struct tunnel *t = s->tunnel;
+	uint64_t credit = s->out.credit - s->out.next;
+	size_t want = credit < p->frame_bytes ? (size_t)credit : p->frame_bytes;
+	size_t size_min = want < FILL_ROOM_MIN_BYTES ? want : FILL_ROOM_MIN_BYTES, size;
+	uint8_t *buf = budget_fill_room(t->budget, size_min, &size);
+	ssize_t n;
+
+	if (size > want)
+		size = want;
+	n = t->ops->pull(s, buf, size);
+	s->pull_was_full = n == (ssize_t)size;
+	if (n < 0 && n != -EAGAIN) {
+		session_reset(s, RESET_BY_PEER, "connection reset", now_us);
+		return;
+	}
+	if (n == 0)
+		s->source = SESSION_SOURCE_ENDED;
+	else if (!s->pull_was_full)
+		s->source = SESSION_SOURCE_IDLE;
+	if (n >= 0)
+		send_new_bytes(s, p, (size_t)n, now_us);
+	session_update_ready(s, now_us);
+}
+
+/* Deficit round robin (Shreedhar and Varghese 1995): the session in front sends until its turn is
+ * used up, then goes to the back with a new one. */
+static struct session *next_session(struct tunnel *t)
+{
+	for (;;) {
+		struct session *s = list_first(&t->ready, struct session, ready_node);
+
+		if (s->deficit_bytes > 0)
+			return s;
+		s->deficit_bytes += SESSION_QUANTUM_BYTES;
+		list_remove(&s->ready_node);
+		list_push_back(&t->ready, &s->ready_node);
+	}
+}
+
+void send_new(struct tunnel *t, uint64_t now_us)
+{
+	while (!list_is_empty(&t->ready) && !chunk_pool_is_full(&t->budget->chunks)) {
+		struct session *s = next_session(t);
+		bool is_bulk = s->pull_was_full || t->ready.next->next != &t->ready;
+		struct path *p = t->config.scheduler->pick(t->paths, t->path_count, is_bulk);
+
+		if (!p)
+			return;
+		pull_for_path(s, p, now_us);
+	}
+	if (list_is_empty(&t->ready))
+		for (size_t i = 0; i < t->path_count; i++)
+			if (path_has_room(t->paths[i]))
+				path_on_app_limited(t->paths[i]);
+}

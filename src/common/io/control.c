@@ -1,0 +1,245 @@
+/* The comm socket's listener, and the daemon's side of a request: see control.h. Connections
+ * live in control_conn.c; all are closed before the listener is forgotten. */
+#include "common/io/control.h"
+
+#include "common/base/log.h"
+#include "common/io/control_conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 64
+
+/* ---- requests ---- */
+
+const char *control_op(const struct control_request *req)
+{
+	return req->op;
+}
+
+const json_t *control_args(const struct control_request *req)
+{
+	return req->args;
+}
+
+static void reply_take(struct control_request *req, json_t *reply)
+{
+	struct control_conn *conn = container_of(req, struct control_conn, request);
+
+	json_decref(req->args);
+	*req = (struct control_request){0};
+	assert(conn->state == CONTROL_CONN_ASKED || conn->state == CONTROL_CONN_CLOSING);
+	if (conn->state == CONTROL_CONN_ASKED)
+		conn->dialect->answer(conn, reply);
+	json_decref(reply);
+}
+
+void control_reply_ok(struct control_request *req, json_t *body_take)
+{
+	json_t *reply = json_pack("{s:b}", "ok", 1);
+
+	if (body_take)
+		json_object_update_missing(reply, body_take);
+	json_decref(body_take);
+	reply_take(req, reply);
+}
+
+/* JSON is UTF-8: text that quotes the caller's bytes, or cuts a character, is made ASCII. */
+static json_t *text_to_json(char *text)
+{
+	json_t *s = json_string(text);
+
+	if (s)
+		return s;
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	return json_string(text);
+}
+
+void control_reply_error(struct control_request *req, const char *code, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		abort();
+	reply_take(req, json_pack("{s:b, s:s, s:o}", "ok", 0, "code", code, "error",
+				  text_to_json(text)));
+	free(text);
+}
+
+/* ---- the listener ---- */
+
+/* A listening descriptor or a negative errno. */
+static int listen_at(const struct addrinfo *ai)
+{
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, BACKLOG)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* The first address of the name that can be listened at: localhost may be ::1 on a machine
+ * that has no IPv6. */
+static int listen_at_host(const char *host, uint16_t port, char ret_why[256])
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	struct addrinfo *list;
+	char service[8];
+	int rc;
+
+	snprintf(service, sizeof(service), "%u", port);
+	rc = getaddrinfo(host, service, &hints, &list);
+	if (rc) {
+		snprintf(ret_why, 256,
+			 "comm address %.128s: %s, expected an address of this machine", host,
+			 gai_strerror(rc));
+		return -EADDRNOTAVAIL;
+	}
+	rc = -EADDRNOTAVAIL;
+	for (struct addrinfo *ai = list; ai && rc < 0; ai = ai->ai_next)
+		rc = listen_at(ai);
+	freeaddrinfo(list);
+	if (rc < 0)
+		snprintf(ret_why, 256, "comm address %.128s port %u: cannot listen: %s", host, port,
+			 strerror(-rc));
+	return rc;
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	if (status < 0)
+		log_warn("comm: cannot accept a connection: %s", uv_strerror(status));
+	else
+		control_conn_accept(listener->data);
+}
+
+static struct control *control_new(uv_loop_t *loop, control_handle *handle, void *user)
+{
+	struct control *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->handle = handle;
+	c->user = user;
+	c->wait_ms = CONTROL_WAIT_MS;
+	list_init(&c->conns);
+	uv_tcp_init(loop, &c->listener);
+	uv_timer_init(loop, &c->deadline);
+	c->listener.data = c->deadline.data = c;
+	c->parts = 2;
+	return c;
+}
+
+int control_open(uv_loop_t *loop, const char *host, uint16_t port, control_handle *handle,
+		 void *user, struct control **ret, char ret_why[256])
+{
+	struct control *c;
+	int fd = listen_at_host(host, port, ret_why);
+	int err = -ENOMEM;
+
+	if (fd < 0)
+		return fd;
+	c = control_new(loop, handle, user);
+	if (!c)
+		goto close_fd;
+	err = uv_tcp_open(&c->listener, fd);
+	if (err)
+		goto close_control;
+	err = uv_listen((uv_stream_t *)&c->listener, BACKLOG, on_connection);
+	if (err) {
+		fd = -1; /* it is the listener's */
+		goto close_control;
+	}
+	*ret = c;
+	return 0;
+
+close_control:
+	control_close(c, NULL, NULL);
+close_fd:
+	if (fd >= 0)
+		close(fd);
+	snprintf(ret_why, 256, "comm address %.128s port %u: cannot listen: %s", host, port,
+		 uv_strerror(err));
+	return err;
+}
+
+uint16_t control_port(const struct control *c)
+{
+	struct sockaddr_storage sa = {0};
+	int len = sizeof(sa);
+
+	uv_tcp_getsockname(&c->listener, (struct sockaddr *)&sa, &len);
+	if (sa.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
+	return ntohs(((struct sockaddr_in *)&sa)->sin_port);
+}
+
+/* ---- the end ---- */
+
+void control_part_gone(struct control *c)
+{
+	if (--c->parts > 0)
+		return;
+	if (c->on_closed)
+		c->on_closed(c->closed_user);
+	free(c);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	control_part_gone(handle->data);
+}
+
+void control_settle(struct control *c)
+{
+	if (c->is_closing && list_is_empty(&c->conns) &&
+	    !uv_is_closing((uv_handle_t *)&c->deadline))
+		uv_close((uv_handle_t *)&c->deadline, on_handle_closed);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct control *c = timer->data;
+
+	list_for_each_safe (node, &c->conns)
+		control_conn_close(container_of(node, struct control_conn, node), NULL);
+}
+
+void control_close(struct control *c, void (*on_closed)(void *user), void *user)
+{
+	c->is_closing = true;
+	c->on_closed = on_closed;
+	c->closed_user = user;
+	uv_close((uv_handle_t *)&c->listener, on_handle_closed);
+	list_for_each_safe (node, &c->conns) {
+		struct control_conn *conn = container_of(node, struct control_conn, node);
+
+		if (conn->state == CONTROL_CONN_READING || conn->state == CONTROL_CONN_LINGERING)
+			control_conn_close(conn, NULL);
+	}
+	uv_timer_start(&c->deadline, on_deadline, CONTROL_CLOSE_MS, 0);
+	control_settle(c);
+}

@@ -1,0 +1,347 @@
+/* The frame of a module's program: see daemon.h. */
+#include "common/module/daemon.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/flow/scheduler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifndef MPP_VERSION
+#define MPP_VERSION "0.0.0-dev"
+#endif
+
+/* ---- ending ---- */
+
+static void on_control_closed(void *user)
+{
+	(void)user;
+	log_debug("comm socket closed");
+}
+
+static void on_workers_stopped(struct daemon *d, json_t *result, void *user)
+{
+	(void)result;
+	(void)user;
+	for (uint32_t i = 0; i < d->conf.workers; i++) {
+		worker_join(&d->workers[i]);
+		d->ops->worker_freed(&d->workers[i]);
+	}
+	uv_close((uv_handle_t *)&d->on_term, NULL);
+	uv_close((uv_handle_t *)&d->on_int, NULL);
+	control_close(d->control, on_control_closed, d);
+}
+
+static void stop(struct daemon *d)
+{
+	if (d->state == DAEMON_STOPPING)
+		return;
+	if (d->state == DAEMON_RUNNING)
+		d->ops->stop_listening(d);
+	d->state = DAEMON_STOPPING;
+	log_info("stopping");
+	daemon_each(d, d->ops->stop, NULL, on_workers_stopped, NULL);
+}
+
+static void on_drained(struct daemon *d, json_t *result, void *user)
+{
+	(void)result;
+	(void)user;
+	stop(d);
+}
+
+static void drain(struct daemon *d, uint32_t drain_ms)
+{
+	json_t *args;
+
+	if (d->state != DAEMON_RUNNING)
+		return;
+	d->state = DAEMON_DRAINING;
+	log_info("draining: no new connections, sessions may finish within %u ms", drain_ms);
+	d->ops->stop_listening(d);
+	args = json_pack("{s:I}", "drain_ms", (json_int_t)drain_ms);
+	daemon_each(d, d->ops->drain, args, on_drained, NULL);
+	json_decref(args);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct daemon *d = signal->data;
+
+	(void)number;
+	if (d->state == DAEMON_RUNNING)
+		drain(d, d->conf.drain_wait_ms);
+	else
+		stop(d);
+}
+
+/* ---- operations ---- */
+
+static void reply_result(struct daemon *d, json_t *result, void *user)
+{
+	(void)d;
+	control_reply_ok(user, json_incref(result));
+}
+
+static void reply_health(struct daemon *d, json_t *result, void *user)
+{
+	bool is_ready = json_integer_value(json_object_get(result, "ways")) > 0;
+
+	json_object_del(result, "ways");
+	json_object_set_new(result, "live", json_true());
+	json_object_set_new(result, "ready", json_boolean(is_ready));
+	if (!is_ready)
+		json_array_append_new(json_object_get(result, "degraded"),
+				      json_string("no way end to end"));
+	reply_result(d, result, user);
+}
+
+static void reply_stats(struct daemon *d, json_t *result, void *user)
+{
+	json_t *own = json_pack(
+		"{s:s, s:s, s:I, s:i, s:s, s:s, s:{s:I, s:I}}", "module",
+		module_name(d->ops->module), "version", MPP_VERSION, "uptime_ms",
+		(json_int_t)((clock_now_us() - d->start_us) / US_PER_MS), "workers",
+		(int)d->conf.workers, "state", d->state == DAEMON_RUNNING ? "running" : "draining",
+		"scheduler", d->conf.scheduler, "connections", "accepted_total",
+		(json_int_t)d->accepted, "rejected_total", (json_int_t)d->rejected);
+
+	json_object_update(result, own);
+	json_decref(own);
+	reply_result(d, result, user);
+}
+
+static void handle_close(struct daemon *d, struct control_request *req)
+{
+	const json_t *ms = json_object_get(control_args(req), "drain_ms");
+	json_int_t drain_ms = ms ? json_integer_value(ms) : d->conf.drain_wait_ms;
+
+	if ((ms && !json_is_integer(ms)) || drain_ms < 0 || drain_ms > UINT32_MAX) {
+		control_reply_error(req, "bad_request", "drain_ms: expected a whole number from 0");
+		return;
+	}
+	control_reply_ok(req, NULL);
+	drain(d, (uint32_t)drain_ms);
+}
+
+static void handle_topo(struct daemon *d, struct control_request *req, control_handle *handle)
+{
+	if (!handle)
+		control_reply_error(req, "unsupported", "%s has no topology to update: start "
+				    "another one beside it", d->ops->program);
+	else if (d->state != DAEMON_RUNNING)
+		control_reply_error(req, "busy", "the module is ending");
+	else
+		handle(d, req);
+}
+
+static void handle_request(void *user, struct control_request *req)
+{
+	struct daemon *d = user;
+	const struct daemon_ops *ops = d->ops;
+	const struct {
+		const char *op;
+		task_run *run;
+		tasks_done *done;
+	} queries[] = {
+		{ "health_check", ops->health, reply_health },
+		{ "stats", ops->stats, reply_stats },
+		{ "paths", ops->paths, reply_result },
+		{ "sessions", ops->sessions, reply_result },
+		{ "reset", ops->reset, reply_result },
+	};
+	const char *op = control_op(req);
+
+	if (d->state == DAEMON_STOPPING) {
+		control_reply_error(req, "busy", "the module is ending");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
+		if (strcmp(op, queries[i].op) == 0) {
+			daemon_each(d, queries[i].run, control_args(req), queries[i].done, req);
+			return;
+		}
+	if (strcmp(op, "close") == 0)
+		handle_close(d, req);
+	else if (strcmp(op, "update_topo_pre") == 0)
+		handle_topo(d, req, ops->update_topo_pre);
+	else if (strcmp(op, "update_topo") == 0)
+		handle_topo(d, req, ops->update_topo);
+	else if (strcmp(op, "abort_topo") == 0)
+		handle_topo(d, req, ops->abort_topo);
+	else
+		control_reply_error(req, "unknown_op", "no operation \"%.64s\"; there are "
+				    "health_check, stats, paths, sessions, reset, close, "
+				    "update_topo_pre, update_topo, abort_topo", op);
+}
+
+struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id)
+{
+	uint64_t hash;
+
+	/* Ids are random: their first bytes are a hash. */
+	memcpy(&hash, id->bytes, sizeof(hash));
+	return &d->workers[hash % d->conf.workers];
+}
+
+/* ---- beginning ---- */
+
+/* The bytes of the key file, without a newline at the end. */
+static int read_key(const char *path, struct subflow_key *key)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0) {
+		log_error("--key-file %s: %s", path, strerror(errno));
+		return 2;
+	}
+	n = read(fd, key->bytes, sizeof(key->bytes));
+	close(fd);
+	while (n > 0 && key->bytes[n - 1] == '\n')
+		n--;
+	if (n < KEY_BYTES_MIN) {
+		log_error("--key-file %s: expected at least %u bytes", path, KEY_BYTES_MIN);
+		return 2;
+	}
+	key->len = (size_t)n;
+	return 0;
+}
+
+static bool is_loopback(const char *host)
+{
+	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+	       strcmp(host, "localhost") == 0;
+}
+
+/* Open to whoever reaches it is allowed, and said. */
+static int check_auth(struct daemon *d)
+{
+	const struct conf *c = &d->conf;
+	bool is_open = !is_loopback(c->comm.host);
+
+	if (c->key_file[0])
+		return read_key(c->key_file, &d->key);
+	if (c->require_auth) {
+		log_error("--require-auth needs --key-file");
+		return 2;
+	}
+	for (size_t i = 0; i < c->listen_count; i++)
+		is_open |= !is_loopback(c->listen[i].host);
+	if (is_open)
+		log_warn("no key is set: whoever reaches the listen and comm addresses may use them");
+	return 0;
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int open_control(struct daemon *d)
+{
+	char why[256];
+
+	if (control_open(&d->main.loop, d->conf.comm.host, d->conf.comm.port, handle_request, d,
+			 &d->control, why) < 0) {
+		log_error("comm %s:%u: %s", d->conf.comm.host, d->conf.comm.port, why);
+		return 2;
+	}
+	return 0;
+}
+
+static int start_workers(struct daemon *d)
+{
+	d->workers = calloc(d->conf.workers, sizeof(*d->workers));
+	if (!d->workers)
+		abort();
+	for (uint32_t i = 0; i < d->conf.workers; i++) {
+		int err = worker_init(&d->workers[i], i, NULL);
+
+		if (err == 0) {
+			d->ops->worker_open(d, &d->workers[i]);
+			err = worker_start(&d->workers[i]);
+		}
+		if (err < 0) {
+			log_error("worker %u: %s", i, strerror(-err));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static void start_signals(struct daemon *d)
+{
+	uv_signal_init(&d->main.loop, &d->on_term);
+	uv_signal_init(&d->main.loop, &d->on_int);
+	d->on_term.data = d->on_int.data = d;
+	uv_signal_start(&d->on_term, on_signal, SIGTERM);
+	uv_signal_start(&d->on_int, on_signal, SIGINT);
+}
+
+static int start(struct daemon *d)
+{
+	int code = check_auth(d);
+
+	if (code == 0)
+		code = open_control(d);
+	if (code == 0)
+		code = d->ops->start(d);
+	if (code == 0)
+		code = start_workers(d);
+	return code;
+}
+
+int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	int code;
+
+	if (!d)
+		abort();
+	d->ops = ops;
+	d->user = user;
+	d->start_us = clock_now_us();
+	switch (conf_parse(ops->module, argc, argv, scheduler_names, &d->conf)) {
+	case CONF_DONE:
+		free(d);
+		return 0;
+	case CONF_FAILED:
+		free(d);
+		return 2;
+	case CONF_RUN:
+		break;
+	}
+	log_init(ops->program, d->conf.log_level, d->conf.log_format);
+	signal(SIGPIPE, SIG_IGN);
+	json_object_seed(0); /* before there are threads */
+	raise_file_limit();
+	if (worker_init(&d->main, 0, d) < 0)
+		abort();
+	code = start(d);
+	/* A start that failed leaves nothing worth taking down in order. */
+	if (code != 0)
+		return code;
+	start_signals(d);
+	log_info("%s %s is running: comm %s:%u, %u worker(s), memory limit %llu MiB", ops->program,
+		 MPP_VERSION, d->conf.comm.host, d->conf.comm.port, d->conf.workers,
+		 (unsigned long long)(d->conf.memory_limit_bytes / MIB));
+	/* Runs the main loop here, until its last handle is closed. */
+	worker_join(&d->main);
+	log_info("ended");
+	free(d->workers);
+	free(d);
+	return 0;
+}

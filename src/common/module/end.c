@@ -1,0 +1,241 @@
+/* Wires the tunnel core to the loop: frames to and from subflows, sessions to and from edges, and
+ * one timer. */
+#include "common/module/end.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/module/edge.h"
+
+#include <stdio.h>
+
+/* ---- the core's environment ---- */
+
+static struct end *end_of(const struct tunnel *t)
+{
+	return t->user;
+}
+
+static void send_frame(struct path *p, const struct frame *head, const uint8_t *control,
+		       const struct slice *data)
+{
+	p->is_blocked = !subflow_send(p->user, head, control, data);
+}
+
+static void on_opened(struct session *s, const struct open_info *info)
+{
+	struct end *e = end_of(s->tunnel);
+
+	e->ops->opened(e, s, info);
+}
+
+static void on_tunnel_closed(struct tunnel *t)
+{
+	struct end *e = end_of(t);
+
+	e->ops->closed(e);
+}
+
+static const struct tunnel_ops tunnel_ops = {
+	.send = send_frame,
+	.pull = edge_pull,
+	.opened = on_opened,
+	.deliverable = edge_deliverable,
+	.ended = edge_ended,
+	.closed = on_tunnel_closed,
+};
+
+/* ---- running ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct end *e = timer->data;
+
+	e->timer_us = NEVER_US;
+	end_wake(e);
+}
+
+/* The timer is only ever moved nearer: one that fires too early costs less than moving it. */
+static void set_timer(struct end *e)
+{
+	uint64_t now_us = worker_now(e->worker);
+	uint64_t at_us = tunnel_next_run_at(e->tunnel);
+	uint64_t look_us = now_us + LINGER_LOOK_MS * US_PER_MS;
+	uint64_t wait_us;
+
+	if (!list_is_empty(&e->closing) && look_us < at_us)
+		at_us = look_us;
+	if (at_us >= e->timer_us)
+		return;
+	e->timer_us = at_us;
+	wait_us = at_us > now_us ? at_us - now_us : 0;
+	uv_timer_start(&e->timer, on_timer, (wait_us + US_PER_MS - 1) / US_PER_MS, 0);
+}
+
+static void run(struct deferred *d)
+{
+	struct end *e = container_of(d, struct end, run);
+
+	if (e->is_closing)
+		return;
+	edge_look_at_closing(e);
+	tunnel_run(e->tunnel, worker_now(e->worker));
+	set_timer(e);
+}
+
+void end_wake(struct end *e)
+{
+	if (!e->is_closing)
+		worker_defer(e->worker, TURN_RUN, &e->run);
+}
+
+/* ---- life ---- */
+
+struct tunnel_config end_tunnel_config(const struct conf *conf)
+{
+	return (struct tunnel_config){
+		.scheduler = scheduler_find(conf->scheduler),
+		.window_max_bytes = conf->window_max_bytes,
+		.first_credit = FIRST_CREDIT_BYTES,
+		.client_wait_us = conf->client_wait_ms * US_PER_MS,
+		.session_wait_us = conf->session_wait_ms * US_PER_MS,
+		.open_wait_us = conf->open_wait_ms * US_PER_MS,
+		.reset_wait_us = conf->reset_wait_ms * US_PER_MS,
+	};
+}
+
+void end_init(struct end *e, struct worker *w, const struct conf *conf,
+	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
+	      void *user)
+{
+	*e = (struct end){
+		.ops = ops, .user = user, .worker = w, .conf = conf, .timer_us = NEVER_US
+	};
+	list_init(&e->edges);
+	list_init(&e->closing);
+	deferred_init(&e->run, run);
+	uv_timer_init(&w->loop, &e->timer);
+	e->timer.data = e;
+	e->tunnel = tunnel_new(config, &tunnel_ops, budget, e, worker_now(w));
+	end_wake(e);
+}
+
+void end_renew(struct end *e, const struct tunnel_id *id, enum reset_code code,
+		    const char *reason)
+{
+	tunnel_renew(e->tunnel, id, code, reason);
+	end_wake(e);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct end *e = handle->data;
+
+	e->ops->freed(e);
+}
+
+void end_close(struct end *e)
+{
+	e->is_closing = true;
+	tunnel_free(e->tunnel);
+	e->tunnel = NULL;
+	edge_abort_all(e);
+	deferred_cancel(&e->run);
+	uv_close((uv_handle_t *)&e->timer, on_timer_closed);
+}
+
+/* ---- paths ---- */
+
+struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight, uint32_t payload_max)
+{
+	end_wake(e);
+	return tunnel_add_path(e->tunnel, weight, payload_max, sf, worker_now(e->worker));
+}
+
+void end_remove_path(struct end *e, struct path *p)
+{
+	tunnel_remove_path(e->tunnel, p, worker_now(e->worker));
+	end_wake(e);
+}
+
+int end_receive(struct end *e, struct path *p, const struct frame *head, const uint8_t *control,
+		const struct slice *data)
+{
+	end_wake(e);
+	return tunnel_receive(e->tunnel, p, head, control, data, worker_now(e->worker));
+}
+
+void end_room(struct end *e, struct path *p)
+{
+	p->is_blocked = false;
+	end_wake(e);
+}
+
+/* ---- for people ---- */
+
+void tunnel_id_text(const struct tunnel_id *id, char ret_text[33])
+{
+	for (size_t i = 0; i < sizeof(id->bytes); i++)
+		snprintf(ret_text + 2 * i, 3, "%02x", id->bytes[i]);
+}
+
+static json_t *session_json(const struct end *e, const struct session *s, const char *tunnel)
+{
+	uint64_t now_us = worker_now(e->worker);
+	const struct edge *edge = s->user;
+
+	return json_pack("{s:s, s:i, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "tunnel", tunnel, "worker", (int)e->worker->index,
+			 "id", (json_int_t)s->id, "peer", edge ? edge->peer : "",
+			 "state", session_state_name(s),
+			 "sent_bytes", (json_int_t)(s->out.next - s->out.has_fin),
+			 "acked_bytes", (json_int_t)s->out.acked,
+			 "received_bytes", (json_int_t)s->in.next,
+			 "delivered_bytes", (json_int_t)s->in.consumed,
+			 "send_credit_bytes", (json_int_t)(s->out.credit - s->out.next),
+			 "window_bytes", (json_int_t)s->window_bytes,
+			 "age_ms", (json_int_t)((now_us - s->opened_us) / US_PER_MS),
+			 "idle_ms", (json_int_t)((now_us - s->active_us) / US_PER_MS));
+}
+
+json_t *end_sessions_json(const struct end *e, size_t limit)
+{
+	json_t *list = json_array();
+	char tunnel[33];
+
+	tunnel_id_text(&e->tunnel->config.id, tunnel);
+	list_for_each(node, &e->tunnel->sessions_all) {
+		if (json_array_size(list) >= limit)
+			break;
+		json_array_append_new(list, session_json(e,
+			container_of(node, struct session, all_node), tunnel));
+	}
+	return list;
+}
+
+uint64_t end_sent_bytes(const struct end *e)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < e->tunnel->path_count; i++)
+		bytes += e->tunnel->paths[i]->sent_bytes;
+	return bytes;
+}
+
+json_t *end_path_json(const struct end *e, const struct path *p)
+{
+	char tunnel[33];
+
+	tunnel_id_text(&e->tunnel->config.id, tunnel);
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "tunnel", tunnel, "worker", (int)e->worker->index, "index", (int)p->index,
+			 "peer", subflow_peer(p->user), "state", "up", "why", "",
+			 "rate_bps", (json_int_t)(8 * p->rate_Bps),
+			 "base_rtt_us", (json_int_t)p->base_rtt_us, "rtt_us", (json_int_t)p->rtt_us,
+			 "hop_rtt_us", (json_int_t)subflow_hop_rtt_us(p->user),
+			 "inflight_bytes", (json_int_t)p->inflight_bytes,
+			 "cap_bytes", (json_int_t)p->cap_bytes,
+			 "sent_bytes", (json_int_t)p->sent_bytes,
+			 "resent_bytes", (json_int_t)p->resent_bytes,
+			 "received_bytes", (json_int_t)p->received_bytes,
+			 "duplicate_bytes", (json_int_t)p->duplicate_bytes);
+}

@@ -1,0 +1,23 @@
+/* What the modules tell of themselves (docs/control.md, `stats`): the parts they share. */
+#ifndef MODULE_REPORT_H
+#define MODULE_REPORT_H
+
+#include "common/flow/budget.h"
+#include "common/flow/tunnel.h"
+
+#include <jansson.h>
+
+/* The `stats` of one worker with nothing in it yet but its memory. */
+json_t *report_begin(const struct budget *b);
+/* Adds a tunnel's sessions and bytes. */
+void report_add_tunnel(json_t *stats, const struct tunnel *t);
+/* Adds what tunnels that are gone have counted. */
+void report_add_counters(json_t *stats, const struct tunnel_counters *c);
+
+/* The `limit` argument of `sessions`: 100 when it is missing or no number. */
+size_t report_limit(const json_t *args);
+
+/* A list of texts as one, separated by "; ", cut to `size`. */
+void report_join(const json_t *list, char *ret_text, size_t size);
+
+#endif

@@ -1,0 +1,117 @@
+/* Address lists of a topology change: see topo.h. */
+#include "common/module/topo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct conf_address *topo_find(const struct conf_address *list, size_t count,
+				     const struct conf_address *a)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].port == a->port && strcmp(list[i].host, a->host) == 0)
+			return &list[i];
+	return NULL;
+}
+
+static uint32_t mean_ratio(const struct conf_address *known, size_t count)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += known[i].ratio;
+	return sum >= count && count > 0 ? (uint32_t)(sum / count) : 1;
+}
+
+static int parse_address(const json_t *j, size_t index, struct conf_address *ret, char why[256])
+{
+	const json_t *host = json_object_get(j, "host"), *port = json_object_get(j, "port");
+	const json_t *ratio = json_object_get(j, "ratio");
+	json_int_t p = json_integer_value(port), r = json_integer_value(ratio);
+
+	*ret = (struct conf_address){ .port = (uint16_t)p, .ratio = (uint32_t)r };
+	if (!json_is_string(host) || parse_host(json_string_value(host), ret->host) < 0)
+		snprintf(why, 256, "addresses[%zu].host: expected an address or a host name", index);
+	else if (!json_is_integer(port) || p < 1 || p > UINT16_MAX)
+		snprintf(why, 256, "addresses[%zu].port: expected a whole number from 1 to 65535",
+			 index);
+	else if (ratio && (!json_is_integer(ratio) || r < 1 || r > RATIO_MAX))
+		snprintf(why, 256, "addresses[%zu].ratio: expected a whole number from 1 to %u",
+			 index, RATIO_MAX);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+int topo_parse(const json_t *args, const struct conf_address *known, size_t known_count,
+	       struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
+	       char ret_why[256])
+{
+	const json_t *list = json_object_get(args, "addresses");
+	size_t count = json_array_size(list);
+	struct conf_address parsed[CONF_ADDRESSES_MAX];
+
+	if (!json_is_array(list) || count < 1 || count > CONF_ADDRESSES_MAX) {
+		snprintf(ret_why, 256, "addresses: expected a list of 1 to %u", CONF_ADDRESSES_MAX);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct conf_address *same;
+
+		if (parse_address(json_array_get(list, i), i, &parsed[i], ret_why) < 0)
+			return -EINVAL;
+		if (topo_find(parsed, i, &parsed[i])) {
+			snprintf(ret_why, 256, "addresses[%zu]: %.128s:%u is there twice", i,
+				 parsed[i].host, parsed[i].port);
+			return -EINVAL;
+		}
+		same = topo_find(known, known_count, &parsed[i]);
+		if (parsed[i].ratio == 0)
+			parsed[i].ratio = same ? same->ratio : mean_ratio(known, known_count);
+	}
+	memcpy(ret_addresses, parsed, count * sizeof(parsed[0]));
+	*ret_count = count;
+	return 0;
+}
+
+json_t *topo_to_json(const struct conf_address *list, size_t count)
+{
+	json_t *addresses = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(addresses, json_pack("{s:s, s:i, s:I}", "host", list[i].host,
+							   "port", (int)list[i].port, "ratio",
+							   (json_int_t)list[i].ratio));
+	return json_pack("{s:o}", "addresses", addresses);
+}
+
+size_t topo_from_json(const json_t *args, struct conf_address ret_addresses[CONF_ADDRESSES_MAX])
+{
+	const json_t *list = json_object_get(args, "addresses");
+	size_t count = json_array_size(list);
+
+	for (size_t i = 0; i < count; i++) {
+		const json_t *j = json_array_get(list, i);
+		struct conf_address *a = &ret_addresses[i];
+
+		*a = (struct conf_address){
+			.port = (uint16_t)json_integer_value(json_object_get(j, "port")),
+			.ratio = (uint32_t)json_integer_value(json_object_get(j, "ratio")),
+		};
+		snprintf(a->host, sizeof(a->host), "%s",
+			 json_string_value(json_object_get(j, "host")));
+	}
+	return count;
+}
+
+json_t *topo_ratios_json(const struct conf_address *list, size_t count)
+{
+	json_t *ratios = json_object();
+	char name[CONF_HOST_MAX + 8];
+
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s:%u", list[i].host, list[i].port);
+		json_object_set_new(ratios, name, json_integer(list[i].ratio));
+	}
+	return json_pack("{s:o}", "ratios", ratios);
+}

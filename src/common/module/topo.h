@@ -1,0 +1,28 @@
+/* Address lists of a topology change: from a request, with the ratios that it leaves out, and as
+ * messages to workers. */
+#ifndef MODULE_TOPO_H
+#define MODULE_TOPO_H
+
+#include "common/conf/conf.h"
+
+#include <jansson.h>
+
+/* Reads update_topo_pre's arguments ({"addresses": [{"host", "port", "ratio"?}, ...]}). An
+ * address without a ratio keeps the one it has in `known`; a new one gets the mean of the known,
+ * 1 if there are none. 0, or -EINVAL and one line in `ret_why`. */
+int topo_parse(const json_t *args, const struct conf_address *known, size_t known_count,
+	       struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
+	       char ret_why[256]);
+
+/* The address of the same host and port, or NULL. */
+const struct conf_address *topo_find(const struct conf_address *list, size_t count,
+				     const struct conf_address *a);
+
+/* {"addresses": [...]} with every ratio; and back, of what topo_to_json made. */
+json_t *topo_to_json(const struct conf_address *list, size_t count);
+size_t topo_from_json(const json_t *args, struct conf_address ret_addresses[CONF_ADDRESSES_MAX]);
+
+/* {"ratios": {"host:port": ratio, ...}}, for the reply. */
+json_t *topo_ratios_json(const struct conf_address *list, size_t count);
+
+#endif

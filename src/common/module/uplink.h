@@ -1,0 +1,52 @@
+/* Keeps one subflow to one backend up: dials, and after a loss or a refusal dials again with
+ * backoff (doubling from REDIAL_MIN_MS to REDIAL_MAX_MS, with jitter so that many do not dial in
+ * step). Used by the ingress for its tunnel and by a proxy for each tunnel. */
+#ifndef MODULE_UPLINK_H
+#define MODULE_UPLINK_H
+
+#include "common/base/rng.h"
+#include "common/conf/conf.h"
+#include "common/io/subflow.h"
+
+struct uplink;
+
+struct uplink_ops {
+	/* What to say to the backend; called for each dial. */
+	void (*hello)(struct uplink *u, struct hello *ret);
+	/* It is up end to end. False: not acceptable (it is closed and dialled again later);
+	 * the callee has logged why. */
+	bool (*up)(struct uplink *u, const struct hello_ack *ack);
+	int (*frame)(struct uplink *u, const struct frame *head, const uint8_t *control,
+		     const struct slice *data);
+	void (*room)(struct uplink *u);
+	/* It was up and is gone; it will be dialled again. */
+	void (*down)(struct uplink *u, const char *why);
+	/* uplink_close is done; the memory is the owner's. */
+	void (*closed)(struct uplink *u);
+};
+
+struct uplink {
+	const struct uplink_ops *ops;
+	void *user;
+	struct worker *worker;
+	struct conf_address backend;
+	const struct subflow_key *key;
+	struct subflow *subflow; /* NULL while it waits to dial again */
+	bool is_up;
+	char why[128]; /* why it is not up */
+	uint64_t dials, losses;
+	uint32_t backoff_ms;
+	uv_timer_t redial;
+	struct rng rng;
+};
+
+/* Starts at once. `backend` is copied. */
+void uplink_open(struct uplink *u, struct worker *w, const struct conf_address *backend,
+		 const struct subflow_key *key, const struct uplink_ops *ops, void *user);
+/* Ends it, orderly or not; `down` is not called any more, `closed` is, later. */
+void uplink_close(struct uplink *u, bool is_orderly);
+/* Hangs up and dials anew (a proxy whose upstreams are gone does not; an ingress with a new
+ * tunnel id does). `down` is called if it was up. */
+void uplink_restart(struct uplink *u, const char *why);
+
+#endif

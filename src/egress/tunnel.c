@@ -1,0 +1,293 @@
+/* One worker's tunnels: subflows arrive, sessions go to the server. */
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/rng.h"
+#include "common/module/edge.h"
+#include "egress/egress.h"
+
+#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- sessions ---- */
+
+static void on_server_result(void *user, int err, const char *why)
+{
+	struct egress_worker *ew = user;
+
+	snprintf(ew->server_why, sizeof(ew->server_why), "%s", err < 0 ? why : "");
+}
+
+static void on_opened(struct end *e, struct session *s, const struct open_info *info)
+{
+	struct egress_tunnel *t = e->user;
+	struct egress_worker *ew = t->owner;
+	const struct conf_address *server = &ew->daemon->conf.backend[0];
+
+	if (ew->drain || ew->is_stopping)
+		session_reset(s, RESET_CLOSING, "the egress is ending", worker_now(ew->worker));
+	else if (info->target.kind != ADDRESS_NONE)
+		session_reset(s, RESET_REFUSED, "this egress serves its own backend only",
+			      worker_now(ew->worker));
+	else
+		edge_connect(e, s, server->host, server->port, on_server_result, ew);
+}
+
+/* ---- ending ---- */
+
+static void on_tunnel_closed(struct end *e)
+{
+	struct egress_tunnel *t = e->user;
+
+	worker_defer(t->owner->worker, TURN_FLUSH, &t->reap);
+}
+
+static void on_end_freed(struct end *e)
+{
+	struct egress_tunnel *t = e->user;
+	struct egress_worker *ew = t->owner;
+
+	free(t);
+	ew->ending_count--;
+	if (ew->is_stopping && ew->tunnel_count + ew->ending_count == 0)
+		worker_stop(ew->worker);
+}
+
+static const struct end_ops end_ops = {
+	.opened = on_opened,
+	.closed = on_tunnel_closed,
+	.freed = on_end_freed,
+};
+
+static void leg_free(struct leg *leg)
+{
+	list_remove(&leg->node);
+	free(leg);
+}
+
+static void add_counters(struct tunnel_counters *sum, const struct tunnel_counters *c)
+{
+	sum->opened += c->opened;
+	sum->finished += c->finished;
+	sum->reset += c->reset;
+	sum->refused += c->refused;
+	sum->from_edge_bytes += c->from_edge_bytes;
+	sum->to_edge_bytes += c->to_edge_bytes;
+	sum->sent_bytes += c->sent_bytes;
+	sum->resent_bytes += c->resent_bytes;
+	sum->received_bytes += c->received_bytes;
+	sum->duplicate_bytes += c->duplicate_bytes;
+}
+
+void egress_end_tunnel(struct egress_tunnel *t)
+{
+	struct egress_worker *ew = t->owner;
+	char text[33];
+
+	tunnel_id_text(&t->end.tunnel->config.id, text);
+	log_info("tunnel %s ends", text);
+	list_remove(&t->node);
+	ew->tunnel_count--;
+	ew->ending_count++;
+	deferred_cancel(&t->reap);
+	add_counters(&ew->gone, &t->end.tunnel->counters);
+	list_for_each_safe(node, &t->legs) {
+		struct leg *leg = container_of(node, struct leg, node);
+
+		subflow_close(leg->subflow, true);
+		leg_free(leg);
+	}
+	end_close(&t->end);
+}
+
+static void run_reap(struct deferred *d)
+{
+	egress_end_tunnel(container_of(d, struct egress_tunnel, reap));
+}
+
+/* ---- subflows ---- */
+
+/* A listener's ratio is shared by the tunnel's subflows on it. */
+static void share_weight(struct egress_tunnel *t, const struct conf_address *listener)
+{
+	uint32_t count = 0;
+
+	list_for_each(node, &t->legs) {
+		const struct leg *leg = container_of(node, struct leg, node);
+
+		count += leg->path && leg->listener.port == listener->port &&
+			 strcmp(leg->listener.host, listener->host) == 0;
+	}
+	list_for_each(node, &t->legs) {
+		struct leg *leg = container_of(node, struct leg, node);
+
+		if (leg->path && leg->listener.port == listener->port &&
+		    strcmp(leg->listener.host, listener->host) == 0)
+			leg->path->weight = listener->ratio * PATHS_MAX / count;
+	}
+}
+
+static void on_up(struct subflow *sf, const struct hello_ack *ack)
+{
+	struct leg *leg = subflow_user(sf);
+	struct egress_tunnel *t = leg->tunnel;
+
+	leg->path = end_add_path(&t->end, sf, leg->listener.ratio * PATHS_MAX, ack->payload_max);
+	if (!leg->path) {
+		log_warn("subflow from %s: more than %u paths", subflow_peer(sf), PATHS_MAX);
+		return;
+	}
+	t->had_path = true;
+	share_weight(t, &leg->listener);
+	log_info("subflow from %s is up", subflow_peer(sf));
+}
+
+static int on_frame(struct subflow *sf, const struct frame *head, const uint8_t *control,
+		    const struct slice *data)
+{
+	struct leg *leg = subflow_user(sf);
+
+	if (!leg->path)
+		return -EPROTO;
+	return end_receive(&leg->tunnel->end, leg->path, head, control, data);
+}
+
+static void on_room(struct subflow *sf)
+{
+	struct leg *leg = subflow_user(sf);
+
+	if (leg->path)
+		end_room(&leg->tunnel->end, leg->path);
+}
+
+static void on_lost(struct subflow *sf, const char *why)
+{
+	struct leg *leg = subflow_user(sf);
+	struct egress_tunnel *t = leg->tunnel;
+
+	log_info("subflow from %s: %s", subflow_peer(sf), why);
+	if (leg->path)
+		end_remove_path(&t->end, leg->path);
+	leg->path = NULL;
+	share_weight(t, &leg->listener);
+	leg_free(leg);
+	/* Whoever never proved to be somebody leaves nothing behind. */
+	if (!t->had_path && list_is_empty(&t->legs))
+		worker_defer(t->owner->worker, TURN_FLUSH, &t->reap);
+}
+
+static const struct subflow_ops subflow_ops = {
+	.up = on_up,
+	.frame = on_frame,
+	.room = on_room,
+	.lost = on_lost,
+};
+
+/* ---- arriving ---- */
+
+static struct egress_tunnel *find_tunnel(struct egress_worker *ew, const struct tunnel_id *id)
+{
+	list_for_each(node, &ew->tunnels) {
+		struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
+
+		if (memcmp(&t->end.tunnel->config.id, id, sizeof(*id)) == 0)
+			return t;
+	}
+	return NULL;
+}
+
+static struct egress_tunnel *begin_tunnel(struct egress_worker *ew, const struct tunnel_id *id)
+{
+	struct tunnel_config config = end_tunnel_config(&ew->daemon->conf);
+	struct egress_tunnel *t = calloc(1, sizeof(*t));
+	char text[33];
+
+	if (!t)
+		abort();
+	t->owner = ew;
+	list_init(&t->legs);
+	deferred_init(&t->reap, run_reap);
+	while (t->instance == 0)
+		random_bytes(&t->instance, sizeof(t->instance));
+	config.id = *id;
+	end_init(&t->end, ew->worker, &ew->daemon->conf, &config, &ew->budget, &end_ops, t);
+	list_push_back(&ew->tunnels, &t->node);
+	ew->tunnel_count++;
+	tunnel_id_text(id, text);
+	log_info("tunnel %s begins", text);
+	return t;
+}
+
+static void answer(struct leg *leg, const struct hello *hello)
+{
+	const struct egress_worker *ew = leg->tunnel->owner;
+	uint32_t payload_max = ew->daemon->conf.payload_max;
+	struct hello_ack ack = {
+		.version = FRAME_VERSION,
+		.instance = leg->tunnel->instance,
+		.payload_max = hello->payload_max < payload_max ? hello->payload_max : payload_max,
+		.first_credit = FIRST_CREDIT_BYTES,
+		.sessions_max = ew->budget.sessions_max,
+	};
+
+	subflow_answer(leg->subflow, &ack);
+}
+
+void egress_arrived(struct worker *w, struct arrival *a)
+{
+	struct egress_worker *ew = w->user;
+	struct egress_tunnel *t = find_tunnel(ew, &a->hello.tunnel);
+	struct leg *leg;
+
+	if (ew->drain || ew->is_stopping || (!t && ew->tunnel_count >= TUNNELS_MAX)) {
+		log_warn("a subflow is refused: %s", ew->drain || ew->is_stopping
+			 ? "the egress is ending" : "too many tunnels");
+		close(a->fd);
+		return;
+	}
+	if (!t)
+		t = begin_tunnel(ew, &a->hello.tunnel);
+	leg = calloc(1, sizeof(*leg));
+	if (!leg)
+		abort();
+	leg->tunnel = t;
+	leg->listener = a->listener;
+	list_push_back(&t->legs, &leg->node);
+	leg->subflow = subflow_accept_take(w, a->fd, &a->hello, &ew->daemon->key, &subflow_ops, leg);
+	if (!leg->subflow) {
+		leg_free(leg);
+		return;
+	}
+	answer(leg, &a->hello);
+}
+
+/* ---- life ---- */
+
+void egress_worker_open(struct daemon *d, struct worker *w)
+{
+	struct egress_worker *ew = calloc(1, sizeof(*ew));
+	const struct conf *c = &d->conf;
+
+	if (!ew)
+		abort();
+	w->user = ew;
+	ew->worker = w;
+	ew->daemon = d;
+	list_init(&ew->tunnels);
+	budget_init(&ew->budget, c->memory_limit_bytes / c->workers, c->sessions_max / c->workers,
+		    FIRST_CREDIT_BYTES);
+	w->chunks = &ew->budget.chunks;
+	uv_timer_init(&w->loop, &ew->tick);
+	ew->tick.data = ew;
+}
+
+void egress_worker_freed(struct worker *w)
+{
+	struct egress_worker *ew = w->user;
+
+	budget_done(&ew->budget);
+	free(ew);
+}

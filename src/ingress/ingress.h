@@ -1,0 +1,72 @@
+/* The ingress: accepts clients, splits each one's stream over the backends. One tunnel per
+ * worker, one subflow per backend and tunnel. */
+#ifndef INGRESS_INGRESS_H
+#define INGRESS_INGRESS_H
+
+#include "common/io/listener.h"
+#include "common/module/daemon.h"
+#include "common/module/end.h"
+#include "common/module/uplink.h"
+
+/* What the main thread has. */
+struct ingress {
+	struct daemon *daemon;
+	int listen_fd;
+	/* update_topo_pre has been said; the addresses of the last update_topo or of the start. */
+	bool is_prepared, is_committing;
+	struct conf_address backends[CONF_ADDRESSES_MAX];
+	size_t backend_count;
+	struct conf_address prepared[CONF_ADDRESSES_MAX];
+	size_t prepared_count;
+};
+
+/* One backend of one worker's tunnel. */
+struct backend {
+	struct list node; /* ingress_worker.backends, .prepared or .leaving */
+	struct ingress_worker *owner;
+	struct uplink uplink;
+	struct path *path; /* while it is up and in use */
+	bool is_prepared;  /* dialled ahead of update_topo: up, but not used yet */
+	struct hello_ack ack;
+};
+
+struct ingress_worker {
+	struct worker *worker;
+	struct daemon *daemon;
+	struct budget budget;
+	struct end end;
+	struct tunnel_id tunnel_id;
+	uint64_t instance; /* the egress's; 0 while no backend is up */
+	uint32_t generation;
+	struct listener *listener;
+	struct list backends, prepared, leaving;
+	struct task *topo;  /* update_topo waits for the prepared backends */
+	struct task *drain; /* close waits for the sessions */
+	uint64_t topo_until_us, drain_until_us;
+	uv_timer_t tick; /* looks at what `topo` and `drain` wait for */
+};
+
+/* ---- tunnel.c: one worker's tunnel and its backends ---- */
+void ingress_worker_open(struct daemon *d, struct worker *w);
+void ingress_worker_freed(struct worker *w);
+/* Adds a backend: dialled now, used at once or (is_prepared) from ingress_commit on. */
+void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a, bool is_prepared);
+void ingress_remove_backend(struct backend *b);
+void ingress_use_backend(struct backend *b);
+struct backend *ingress_find_backend(struct list *list, const struct conf_address *a);
+
+/* ---- tasks.c: what the comm socket asks of a worker ---- */
+task_run ingress_health, ingress_stats, ingress_paths, ingress_sessions, ingress_reset,
+	ingress_drain, ingress_stop;
+
+/* Looks at what is waited for, every TICK_MS until nothing is. */
+void ingress_start_tick(struct ingress_worker *iw);
+
+/* ---- topo.c: update_topo_pre, update_topo, abort_topo ---- */
+control_handle ingress_topo_pre, ingress_topo_commit, ingress_topo_abort;
+/* Called from the worker's tick while update_topo waits. */
+void ingress_topo_look(struct ingress_worker *iw);
+/* Ends the waiting, if there is any, without success. */
+void ingress_topo_fail(struct ingress_worker *iw, const char *why);
+
+#endif

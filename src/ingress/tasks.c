@@ -1,0 +1,147 @@
+/* What the comm socket asks of one ingress worker. */
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/module/report.h"
+#include "ingress/ingress.h"
+
+#include <stdlib.h>
+
+void ingress_health(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	json_t *degraded = json_array();
+	int ways = 0;
+
+	list_for_each(node, &iw->backends) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		ways += b->path != NULL;
+		if (!b->path)
+			json_array_append_new(degraded, json_sprintf("backend %s:%u: %s",
+				b->uplink.backend.host, b->uplink.backend.port, b->uplink.why));
+	}
+	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
+}
+
+static json_t *backend_json(const struct ingress_worker *iw, const struct backend *b,
+			    uint64_t sent_total)
+{
+	const struct uplink *u = &b->uplink;
+	json_t *j = b->path ? end_path_json(&iw->end, b->path)
+			    : json_pack("{s:s, s:s}", "state", u->is_up ? "prepared" : "dialling",
+					"why", u->why);
+	double share = b->path && sent_total ? (double)b->path->sent_bytes / (double)sent_total : 0;
+
+	json_object_set_new(j, "peer", json_sprintf("%s:%u", u->backend.host, u->backend.port));
+	json_object_set_new(j, "worker", json_integer(iw->worker->index));
+	json_object_set_new(j, "side", json_string("backend"));
+	json_object_set_new(j, "ratio", json_integer(u->backend.ratio));
+	json_object_set_new(j, "share", json_real(share));
+	json_object_set_new(j, "dials", json_integer((json_int_t)u->dials));
+	json_object_set_new(j, "losses", json_integer((json_int_t)u->losses));
+	return j;
+}
+
+static json_t *paths_json(const struct ingress_worker *iw)
+{
+	uint64_t sent_total = end_sent_bytes(&iw->end);
+	json_t *list = json_array();
+
+	list_for_each(node, &iw->backends)
+		json_array_append_new(list,
+			backend_json(iw, container_of(node, struct backend, node), sent_total));
+	return list;
+}
+
+void ingress_paths(struct worker *w, struct task *task)
+{
+	task_done(task, json_pack("{s:o}", "paths", paths_json(w->user)));
+}
+
+void ingress_stats(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	json_t *stats = report_begin(&iw->budget);
+
+	report_add_tunnel(stats, iw->end.tunnel);
+	json_object_set_new(stats, "paths", paths_json(iw));
+	task_done(task, stats);
+}
+
+void ingress_sessions(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	size_t limit = report_limit(task_args(task));
+
+	task_done(task, json_pack("{s:o, s:I}", "sessions", end_sessions_json(&iw->end, limit),
+				  "total", (json_int_t)tunnel_session_count(iw->end.tunnel)));
+}
+
+void ingress_reset(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	size_t count = tunnel_reset_all(iw->end.tunnel, RESET_BY_OPERATOR, "reset by the operator",
+					worker_now(w));
+
+	end_wake(&iw->end);
+	task_done(task, json_pack("{s:I}", "sessions", (json_int_t)count));
+}
+
+/* ---- ending ---- */
+
+static void finish_drain(struct ingress_worker *iw)
+{
+	struct task *task = iw->drain;
+
+	iw->drain = NULL;
+	if (task)
+		task_done(task, NULL);
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+	struct ingress_worker *iw = tick->data;
+
+	if (iw->topo)
+		ingress_topo_look(iw);
+	if (iw->drain && (tunnel_session_count(iw->end.tunnel) == 0 ||
+			  worker_now(iw->worker) >= iw->drain_until_us))
+		finish_drain(iw);
+	if (!iw->topo && !iw->drain)
+		uv_timer_stop(tick);
+}
+
+void ingress_start_tick(struct ingress_worker *iw)
+{
+	uv_timer_start(&iw->tick, on_tick, 0, TICK_MS);
+}
+
+void ingress_drain(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	json_int_t drain_ms = json_integer_value(json_object_get(task_args(task), "drain_ms"));
+
+	listener_close(iw->listener);
+	iw->listener = NULL;
+	iw->drain = task;
+	iw->drain_until_us = worker_now(w) + (uint64_t)drain_ms * US_PER_MS;
+	ingress_start_tick(iw);
+}
+
+void ingress_stop(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+
+	finish_drain(iw);
+	ingress_topo_fail(iw, "the module is ending");
+	listener_close(iw->listener);
+	iw->listener = NULL;
+	tunnel_send_close(iw->end.tunnel);
+	list_for_each_safe(node, &iw->backends)
+		ingress_remove_backend(container_of(node, struct backend, node));
+	list_for_each_safe(prep, &iw->prepared)
+		ingress_remove_backend(container_of(prep, struct backend, node));
+	uv_close((uv_handle_t *)&iw->tick, NULL);
+	end_close(&iw->end);
+	task_done(task, NULL);
+}

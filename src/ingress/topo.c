@@ -1,0 +1,238 @@
+/* Changing the backends while the ingress runs, in two steps as the original's controller does:
+ * update_topo_pre dials the new ones beside the old; update_topo waits until they are up at every
+ * worker, then all of them switch, or none does. */
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/module/report.h"
+#include "common/module/topo.h"
+#include "ingress/ingress.h"
+
+#include <string.h>
+
+/* ---- on the workers ---- */
+
+/* Arguments: the prepared addresses. Those in use already keep their subflow. */
+static void prepare(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	struct conf_address addresses[CONF_ADDRESSES_MAX];
+	size_t count = topo_from_json(task_args(task), addresses);
+
+	iw->generation++;
+	for (size_t i = 0; i < count; i++)
+		if (!ingress_find_backend(&iw->backends, &addresses[i]))
+			ingress_add_backend(iw, &addresses[i], true);
+	task_done(task, NULL);
+}
+
+static void abort_prepared(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+
+	list_for_each_safe(node, &iw->prepared)
+		ingress_remove_backend(container_of(node, struct backend, node));
+	task_done(task, NULL);
+}
+
+static json_t *missing_json(const struct ingress_worker *iw)
+{
+	json_t *missing = json_array();
+
+	list_for_each(node, &iw->prepared) {
+		const struct backend *b = container_of(node, struct backend, node);
+
+		if (!b->uplink.is_up)
+			json_array_append_new(missing, json_sprintf("%s:%u: %s",
+				b->uplink.backend.host, b->uplink.backend.port,
+				b->uplink.why[0] ? b->uplink.why : "no answer yet"));
+	}
+	return missing;
+}
+
+void ingress_topo_look(struct ingress_worker *iw)
+{
+	json_t *missing = missing_json(iw);
+	struct task *task = iw->topo;
+
+	if (json_array_size(missing) > 0 && worker_now(iw->worker) < iw->topo_until_us) {
+		json_decref(missing);
+		return;
+	}
+	iw->topo = NULL;
+	task_done(task, json_pack("{s:o}", "missing", missing));
+}
+
+void ingress_topo_fail(struct ingress_worker *iw, const char *why)
+{
+	struct task *task = iw->topo;
+
+	iw->topo = NULL;
+	if (task)
+		task_done(task, json_pack("{s:[s]}", "missing", why));
+}
+
+static void wait_until_up(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+
+	iw->topo = task;
+	iw->topo_until_us = worker_now(w) + iw->daemon->conf.topo_wait_ms * US_PER_MS;
+	ingress_start_tick(iw);
+}
+
+/* Arguments: the addresses that are in use from now on. */
+static void commit(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	struct conf_address addresses[CONF_ADDRESSES_MAX];
+	size_t count = topo_from_json(task_args(task), addresses);
+
+	list_for_each_safe(node, &iw->prepared) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		list_remove(&b->node);
+		list_push_back(&iw->backends, &b->node);
+		ingress_use_backend(b);
+	}
+	list_for_each_safe(old, &iw->backends) {
+		struct backend *b = container_of(old, struct backend, node);
+
+		if (!topo_find(addresses, count, &b->uplink.backend))
+			ingress_remove_backend(b);
+	}
+	task_done(task, json_pack("{s:I}", "paths", (json_int_t)count));
+}
+
+/* ---- on the main thread ---- */
+
+static void on_prepared(struct daemon *d, json_t *result, void *user)
+{
+	struct ingress *in = d->user;
+
+	(void)result;
+	in->is_committing = false;
+	control_reply_ok(user, topo_ratios_json(in->prepared, in->prepared_count));
+}
+
+static void on_prepared_and_up(struct daemon *d, json_t *result, void *user)
+{
+	const json_t *missing = json_object_get(result, "missing");
+	char text[256];
+
+	if (json_array_size(missing) == 0) {
+		on_prepared(d, result, user);
+		return;
+	}
+	((struct ingress *)d->user)->is_committing = false;
+	report_join(missing, text, sizeof(text));
+	control_reply_error(user, "timeout", "not up yet: %s", text);
+}
+
+static void on_prepared_then_wait(struct daemon *d, json_t *result, void *user)
+{
+	(void)result;
+	daemon_each(d, wait_until_up, NULL, on_prepared_and_up, user);
+}
+
+static bool is_busy(struct ingress *in, struct control_request *req)
+{
+	if (in->is_committing)
+		control_reply_error(req, "busy", "another topology change is under way");
+	return in->is_committing;
+}
+
+void ingress_topo_pre(void *user, struct control_request *req)
+{
+	struct daemon *d = user;
+	struct ingress *in = d->user;
+	bool waits = json_is_true(json_object_get(control_args(req), "wait"));
+	json_t *args;
+	char why[256];
+
+	if (is_busy(in, req))
+		return;
+	if (in->is_prepared) {
+		control_reply_error(req, "busy", "a topology is prepared already: update_topo or "
+				    "abort_topo first");
+		return;
+	}
+	if (topo_parse(control_args(req), in->backends, in->backend_count, in->prepared,
+		       &in->prepared_count, why) < 0) {
+		control_reply_error(req, "bad_request", "%s", why);
+		return;
+	}
+	in->is_prepared = in->is_committing = true;
+	args = topo_to_json(in->prepared, in->prepared_count);
+	daemon_each(d, prepare, args, waits ? on_prepared_then_wait : on_prepared, req);
+	json_decref(args);
+}
+
+static void on_committed(struct daemon *d, json_t *result, void *user)
+{
+	struct ingress *in = d->user;
+
+	(void)result;
+	in->is_prepared = in->is_committing = false;
+	memcpy(in->backends, in->prepared, sizeof(in->backends));
+	in->backend_count = in->prepared_count;
+	log_info("topology changed: %zu backend(s)", in->backend_count);
+	control_reply_ok(user, json_pack("{s:I}", "paths", (json_int_t)in->backend_count));
+}
+
+static void on_all_up(struct daemon *d, json_t *result, void *user)
+{
+	struct ingress *in = d->user;
+	const json_t *missing = json_object_get(result, "missing");
+	json_t *args;
+	char text[256];
+
+	if (json_array_size(missing) > 0) {
+		in->is_committing = false;
+		report_join(missing, text, sizeof(text));
+		control_reply_error(user, "timeout", "topology unchanged, not up: %s", text);
+		return;
+	}
+	args = topo_to_json(in->prepared, in->prepared_count);
+	daemon_each(d, commit, args, on_committed, user);
+	json_decref(args);
+}
+
+void ingress_topo_commit(void *user, struct control_request *req)
+{
+	struct daemon *d = user;
+	struct ingress *in = d->user;
+
+	if (is_busy(in, req))
+		return;
+	if (!in->is_prepared) {
+		control_reply_error(req, "not_prepared", "update_topo_pre comes first");
+		return;
+	}
+	in->is_committing = true;
+	daemon_each(d, wait_until_up, NULL, on_all_up, req);
+}
+
+static void on_aborted(struct daemon *d, json_t *result, void *user)
+{
+	struct ingress *in = d->user;
+
+	(void)result;
+	in->is_prepared = in->is_committing = false;
+	control_reply_ok(user, NULL);
+}
+
+void ingress_topo_abort(void *user, struct control_request *req)
+{
+	struct daemon *d = user;
+	struct ingress *in = d->user;
+
+	if (is_busy(in, req))
+		return;
+	if (!in->is_prepared) {
+		control_reply_error(req, "not_prepared", "nothing is prepared");
+		return;
+	}
+	in->is_committing = true;
+	daemon_each(d, abort_prepared, NULL, on_aborted, req);
+}

@@ -1,0 +1,277 @@
+/* One worker's tunnel: clients come in, backends come and go. */
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/module/edge.h"
+#include "ingress/ingress.h"
+
+#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the egress behind the backends ---- */
+
+/* Another egress (it restarted, or has forgotten us): nothing of the old tunnel may reach it. */
+static void begin_new_tunnel(struct ingress_worker *iw, const char *why)
+{
+	log_warn("tunnel begins anew: %s", why);
+	list_for_each(node, &iw->backends) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		uplink_restart(&b->uplink, why);
+	}
+	list_for_each(node, &iw->prepared) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		uplink_restart(&b->uplink, why);
+	}
+	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
+	iw->instance = 0;
+	end_renew(&iw->end, &iw->tunnel_id, RESET_CLOSING, why);
+}
+
+/* The first subflow tells what the egress gives each session. */
+static void agree(struct ingress_worker *iw, const struct hello_ack *ack)
+{
+	struct tunnel *t = iw->end.tunnel;
+
+	iw->instance = ack->instance;
+	t->config.first_credit = ack->first_credit;
+	if (ack->sessions_max < t->sessions_max)
+		t->sessions_max = ack->sessions_max;
+}
+
+void ingress_use_backend(struct backend *b)
+{
+	struct ingress_worker *iw = b->owner;
+
+	b->is_prepared = false;
+	if (!b->uplink.is_up || b->path)
+		return;
+	b->path = end_add_path(&iw->end, b->uplink.subflow, b->uplink.backend.ratio,
+			       b->ack.payload_max);
+}
+
+/* ---- uplink_ops ---- */
+
+static void make_hello(struct uplink *u, struct hello *ret)
+{
+	struct backend *b = u->user;
+	struct ingress_worker *iw = b->owner;
+
+	*ret = (struct hello){
+		.version_min = FRAME_VERSION,
+		.version_max = FRAME_VERSION,
+		.hops_left = HOP_LIMIT,
+		.tunnel = iw->tunnel_id,
+		.generation = iw->generation + b->is_prepared,
+		.payload_max = iw->daemon->conf.payload_max,
+	};
+}
+
+static bool on_up(struct uplink *u, const struct hello_ack *ack)
+{
+	struct backend *b = u->user;
+	struct ingress_worker *iw = b->owner;
+
+	if (iw->instance && ack->instance != iw->instance) {
+		if (iw->end.tunnel->path_count == 0)
+			begin_new_tunnel(iw, "the egress has restarted");
+		else
+			log_warn("backend %s:%u leads to another egress than the others",
+				 u->backend.host, u->backend.port);
+		return false;
+	}
+	if (!iw->instance)
+		agree(iw, ack);
+	b->ack = *ack;
+	if (!b->is_prepared)
+		ingress_use_backend(b);
+	if (iw->topo)
+		ingress_topo_look(iw);
+	return true;
+}
+
+static int on_frame(struct uplink *u, const struct frame *head, const uint8_t *control,
+		    const struct slice *data)
+{
+	struct backend *b = u->user;
+
+	if (!b->path)
+		return head->type == FRAME_DRAIN || head->type == FRAME_DRAINED ? 0 : -EPROTO;
+	return end_receive(&b->owner->end, b->path, head, control, data);
+}
+
+static void on_room(struct uplink *u)
+{
+	struct backend *b = u->user;
+
+	if (b->path)
+		end_room(&b->owner->end, b->path);
+}
+
+static void drop_path(struct backend *b)
+{
+	if (b->path)
+		end_remove_path(&b->owner->end, b->path);
+	b->path = NULL;
+}
+
+static void on_down(struct uplink *u, const char *why)
+{
+	(void)why;
+	drop_path(u->user);
+}
+
+static void on_uplink_closed(struct uplink *u)
+{
+	struct backend *b = u->user;
+
+	list_remove(&b->node);
+	free(b);
+}
+
+static const struct uplink_ops uplink_ops = {
+	.hello = make_hello,
+	.up = on_up,
+	.frame = on_frame,
+	.room = on_room,
+	.down = on_down,
+	.closed = on_uplink_closed,
+};
+
+/* ---- backends ---- */
+
+void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a, bool is_prepared)
+{
+	struct backend *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		abort();
+	b->owner = iw;
+	b->is_prepared = is_prepared;
+	list_push_back(is_prepared ? &iw->prepared : &iw->backends, &b->node);
+	uplink_open(&b->uplink, iw->worker, a, &iw->daemon->key, &uplink_ops, b);
+}
+
+void ingress_remove_backend(struct backend *b)
+{
+	drop_path(b);
+	list_remove(&b->node);
+	list_push_back(&b->owner->leaving, &b->node);
+	uplink_close(&b->uplink, true);
+}
+
+struct backend *ingress_find_backend(struct list *list, const struct conf_address *a)
+{
+	list_for_each(node, list) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		if (b->uplink.backend.port == a->port && strcmp(b->uplink.backend.host, a->host) == 0)
+			return b;
+	}
+	return NULL;
+}
+
+/* ---- clients ---- */
+
+static bool may_wait(const struct ingress_worker *iw)
+{
+	return iw->end.tunnel->path_count > 0 || iw->daemon->conf.client_wait_ms > 0;
+}
+
+static bool on_client(void *user, int fd, const struct sockaddr_storage *from)
+{
+	struct ingress_worker *iw = user;
+
+	if (!may_wait(iw)) {
+		struct linger reset = { .l_onoff = 1 };
+
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(fd);
+		__atomic_fetch_add(&iw->daemon->rejected, 1, __ATOMIC_RELAXED);
+		return true;
+	}
+	__atomic_fetch_add(&iw->daemon->accepted, 1, __ATOMIC_RELAXED);
+	edge_accept_take(&iw->end, fd, from);
+	return true;
+}
+
+/* ---- end_ops ---- */
+
+static void on_opened(struct end *e, struct session *s, const struct open_info *info)
+{
+	(void)e;
+	(void)s;
+	(void)info; /* only an acceptor's sessions are opened by the other end */
+}
+
+static void on_tunnel_closed(struct end *e)
+{
+	struct ingress_worker *iw = e->user;
+
+	(void)iw;
+	log_warn("the tunnel has no session left: the egress closed it, or no path came back");
+}
+
+static void on_end_freed(struct end *e)
+{
+	struct ingress_worker *iw = e->user;
+
+	worker_stop(iw->worker);
+}
+
+static const struct end_ops end_ops = {
+	.opened = on_opened,
+	.closed = on_tunnel_closed,
+	.freed = on_end_freed,
+};
+
+/* ---- life ---- */
+
+/* Both halves of the worker's limit: sessions in their share, bytes in theirs. */
+static void open_budget(struct ingress_worker *iw, const struct conf *c)
+{
+	budget_init(&iw->budget, c->memory_limit_bytes / c->workers, c->sessions_max / c->workers,
+		    FIRST_CREDIT_BYTES);
+	iw->worker->chunks = &iw->budget.chunks;
+}
+
+void ingress_worker_open(struct daemon *d, struct worker *w)
+{
+	struct ingress *in = d->user;
+	struct ingress_worker *iw = calloc(1, sizeof(*iw));
+	struct tunnel_config config = end_tunnel_config(&d->conf);
+	char name[CONF_HOST_MAX + 8];
+
+	if (!iw)
+		abort();
+	w->user = iw;
+	iw->worker = w;
+	iw->daemon = d;
+	list_init(&iw->backends);
+	list_init(&iw->prepared);
+	list_init(&iw->leaving);
+	open_budget(iw, &d->conf);
+	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
+	config.id = iw->tunnel_id;
+	config.is_initiator = true;
+	end_init(&iw->end, w, &d->conf, &config, &iw->budget, &end_ops, iw);
+	uv_timer_init(&w->loop, &iw->tick);
+	iw->tick.data = iw;
+	for (size_t i = 0; i < in->backend_count; i++)
+		ingress_add_backend(iw, &in->backends[i], false);
+	snprintf(name, sizeof(name), "%s:%u", d->conf.listen[0].host, d->conf.listen[0].port);
+	if (listener_open(&w->loop, in->listen_fd, name, on_client, iw, &iw->listener) < 0)
+		log_error("cannot accept on %s", name);
+}
+
+void ingress_worker_freed(struct worker *w)
+{
+	struct ingress_worker *iw = w->user;
+
+	budget_done(&iw->budget);
+	free(iw);
+}

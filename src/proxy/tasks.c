@@ -1,0 +1,151 @@
+/* What the comm socket asks of one proxy worker. */
+#include "common/base/limits.h"
+#include "common/module/report.h"
+#include "proxy/proxy.h"
+
+#include <stdlib.h>
+
+static struct proxy_tunnel *tunnel_of(struct list *node)
+{
+	return container_of(node, struct proxy_tunnel, node);
+}
+
+/* A way end to end: a tunnel with a hop on both sides. */
+void proxy_health(struct worker *w, struct task *task)
+{
+	struct proxy_worker *pw = w->user;
+	json_t *degraded = json_array();
+	int ways = 0;
+
+	list_for_each(node, &pw->tunnels) {
+		struct proxy_tunnel *t = tunnel_of(node);
+
+		ways += t->relay->hop_count[HOP_UP] > 0 && t->relay->hop_count[HOP_DOWN] > 0;
+		list_for_each(n, &t->downstreams) {
+			const struct downstream *d = container_of(n, struct downstream, node);
+
+			if (!d->hop)
+				json_array_append_new(degraded, json_sprintf("backend %s:%u: %s",
+					d->uplink.backend.host, d->uplink.backend.port,
+					d->uplink.why[0] ? d->uplink.why : "no answer yet"));
+		}
+	}
+	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
+}
+
+static json_t *hop_json(const struct proxy_tunnel *t, const struct hop *h, const char *side,
+			struct subflow *sf, uint32_t ratio)
+{
+	static const char hex[] = "0123456789abcdef";
+	char id[33] = "";
+
+	for (size_t i = 0; i < sizeof(t->hello.tunnel.bytes); i++) {
+		id[2 * i] = hex[t->hello.tunnel.bytes[i] >> 4];
+		id[2 * i + 1] = hex[t->hello.tunnel.bytes[i] & 15];
+	}
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "tunnel", id, "worker",
+			 (int)t->owner->worker->index, "side", side, "state",
+			 h ? "up" : sf ? "dialling" : "down", "why", "", "ratio",
+			 (json_int_t)ratio, "hop_rtt_us",
+			 (json_int_t)(sf ? subflow_hop_rtt_us(sf) : 0), "sent_bytes",
+			 (json_int_t)(h ? h->sent_bytes : 0), "received_bytes",
+			 (json_int_t)(h ? h->received_bytes : 0));
+}
+
+static void add_downstreams(json_t *list, const struct proxy_tunnel *t)
+{
+	list_for_each(node, &t->downstreams) {
+		const struct downstream *d = container_of(node, struct downstream, node);
+		const struct uplink *u = &d->uplink;
+		json_t *j = hop_json(t, d->hop, "backend", u->subflow, u->backend.ratio);
+
+		json_object_set_new(j, "peer",
+				    json_sprintf("%s:%u", u->backend.host, u->backend.port));
+		json_object_set_new(j, "why", json_string(u->why));
+		json_object_set_new(j, "dials", json_integer((json_int_t)u->dials));
+		json_object_set_new(j, "losses", json_integer((json_int_t)u->losses));
+		json_array_append_new(list, j);
+	}
+}
+
+static void add_upstreams(json_t *list, const struct proxy_tunnel *t)
+{
+	list_for_each(node, &t->upstreams) {
+		const struct upstream *u = container_of(node, struct upstream, node);
+		json_t *j = hop_json(t, u->hop, "listen", u->subflow, u->listener.ratio);
+
+		json_object_set_new(j, "peer", json_string(subflow_peer(u->subflow)));
+		json_object_set_new(j, "listener", json_sprintf("%s:%u", u->listener.host,
+								u->listener.port));
+		json_array_append_new(list, j);
+	}
+}
+
+static json_t *paths_json(const struct proxy_worker *pw)
+{
+	json_t *list = json_array();
+
+	list_for_each(node, &pw->tunnels) {
+		add_upstreams(list, tunnel_of(node));
+		add_downstreams(list, tunnel_of(node));
+	}
+	return list;
+}
+
+void proxy_paths(struct worker *w, struct task *task)
+{
+	task_done(task, json_pack("{s:o}", "paths", paths_json(w->user)));
+}
+
+void proxy_stats(struct worker *w, struct task *task)
+{
+	struct proxy_worker *pw = w->user;
+	json_t *stats = report_begin(&pw->budget);
+	uint64_t sent = pw->relayed_bytes;
+
+	list_for_each(node, &pw->tunnels)
+		for (int side = HOP_UP; side <= HOP_DOWN; side++)
+			list_for_each(n, &tunnel_of(node)->relay->hops[side])
+				sent += container_of(n, struct hop, node)->sent_bytes;
+	json_object_set_new(stats, "tunnels", json_integer((json_int_t)pw->tunnel_count));
+	json_object_set_new(stats, "bytes", json_pack("{s:I}", "sent_total", (json_int_t)sent));
+	json_object_set_new(stats, "paths", paths_json(pw));
+	task_done(task, stats);
+}
+
+/* Sessions are the ends' business. */
+void proxy_sessions(struct worker *w, struct task *task)
+{
+	(void)w;
+	task_done(task, json_pack("{s:[], s:i}", "sessions", "total", 0));
+}
+
+/* Hangs up on every tunnel: the ends send what was lost another way, and dial again. */
+void proxy_reset(struct worker *w, struct task *task)
+{
+	struct proxy_worker *pw = w->user;
+	size_t count = pw->tunnel_count;
+
+	list_for_each_safe(node, &pw->tunnels)
+		proxy_end_tunnel(tunnel_of(node));
+	task_done(task, json_pack("{s:i, s:I}", "sessions", 0, "tunnels", (json_int_t)count));
+}
+
+/* Nothing to wait for: what is under way here is sent again by the ends. */
+void proxy_drain(struct worker *w, struct task *task)
+{
+	(void)w;
+	task_done(task, NULL);
+}
+
+void proxy_stop(struct worker *w, struct task *task)
+{
+	struct proxy_worker *pw = w->user;
+
+	pw->is_stopping = true;
+	list_for_each_safe(node, &pw->tunnels)
+		proxy_end_tunnel(tunnel_of(node));
+	if (pw->tunnel_count + pw->ending_count == 0)
+		worker_stop(w);
+	task_done(task, NULL);
+}

@@ -1,0 +1,126 @@
+"""Command lines: the wrong ones end with exit code 2 and exactly one line that has the value in
+it; what asks for words gets them. One namespace, no links.
+
+    one: a module at a time, loopback only
+"""
+
+import subprocess
+
+from chain import CONTROLLER, EGRESS, INGRESS, PROXY
+from lab import expect, expect_equal
+from scenario import Scenario
+
+GOOD = {
+    INGRESS: "1 2 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 9000",
+    PROXY: "1 1 127.0.0.1 7001 1 127.0.0.1 7002 1 127.0.0.1 9000",
+    EGRESS: "2 1 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 8080 0 127.0.0.1 9000",
+}
+# (program, words, what the line must name). The value as it was typed, where there is one.
+WRONG = [
+    (INGRESS, "1", "1"),
+    (INGRESS, "1 2 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 9000", "backend"),
+    (INGRESS, GOOD[INGRESS] + " 7", "14 arguments"),
+    (INGRESS, "2 1 127.0.0.1 5001 0 127.0.0.1 5002 0 127.0.0.1 7001 1 127.0.0.1 9000", "2"),
+    (INGRESS, "0 1 127.0.0.1 7001 1 127.0.0.1 9000", "0"),
+    (INGRESS, "1 0 127.0.0.1 5001 0 127.0.0.1 9000", "0"),
+    (INGRESS, "1 65 127.0.0.1 5001 0", "65"),
+    (INGRESS, "one 1 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 9000", "one"),
+    (INGRESS, "1 -1 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 9000", "-1"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 0 127.0.0.1 9000", "0"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 -3 127.0.0.1 9000", "-3"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 1.5 127.0.0.1 9000", "1.5"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 nan 127.0.0.1 9000", "nan"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 99999999999999999999 127.0.0.1 9000",
+     "99999999999999999999"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 1000001 127.0.0.1 9000", "1000001"),
+    (INGRESS, "1 1 127.0.0.1 70000 0 127.0.0.1 7001 1 127.0.0.1 9000", "70000"),
+    (INGRESS, "1 1 127.0.0.1 0 0 127.0.0.1 7001 1 127.0.0.1 9000", "0"),
+    (INGRESS, "1 1 127.0.0.1 50x1 0 127.0.0.1 7001 1 127.0.0.1 9000", "50x1"),
+    (INGRESS, "1 1 127.0.0.300 5001 0 127.0.0.1 7001 1 127.0.0.1 9000", "127.0.0.300"),
+    (INGRESS, "1 1 under_score! 5001 0 127.0.0.1 7001 1 127.0.0.1 9000", "under_score!"),
+    (INGRESS, "1 1 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 99999", "99999"),
+    (INGRESS, "1 1 192.0.2.7 5001 0 127.0.0.1 7001 1 127.0.0.1 9000", "192.0.2.7"),
+    (INGRESS, "--dance " + GOOD[INGRESS], "--dance"),
+    (INGRESS, "--workers many " + GOOD[INGRESS], "many"),
+    (INGRESS, "--workers 0 " + GOOD[INGRESS], "0"),
+    (INGRESS, "--scheduler dice " + GOOD[INGRESS], "dice"),
+    (INGRESS, "--memory-limit 1M " + GOOD[INGRESS], "1M"),
+    (INGRESS, "--memory-limit lots " + GOOD[INGRESS], "lots"),
+    (INGRESS, "--session-wait soon " + GOOD[INGRESS], "soon"),
+    (INGRESS, "--log-level loud " + GOOD[INGRESS], "loud"),
+    (INGRESS, "--log-format xml " + GOOD[INGRESS], "xml"),
+    (INGRESS, "--config nowhere.conf", "nowhere.conf"),
+    (INGRESS, "--config typo.conf", "typo.conf"),
+    (INGRESS, "--config broken.conf", "broken.conf"),
+    (PROXY, "0 1 127.0.0.1 7001 1 127.0.0.1 9000", "0"),
+    (PROXY, "1 1 127.0.0.1 7001 0 127.0.0.1 7002 1 127.0.0.1 9000", "0"),
+    (PROXY, "1 1 127.0.0.1 7001 1 127.0.0.1 7002 0 127.0.0.1 9000", "0"),
+    (EGRESS, "1 2 127.0.0.1 7001 1 127.0.0.1 8080 0 127.0.0.1 8081 0 127.0.0.1 9000", "2"),
+    (EGRESS, "1 1 127.0.0.1 7001 0 127.0.0.1 8080 0 127.0.0.1 9000", "0"),
+    (EGRESS, "1 1 127.0.0.1 7001 x 127.0.0.1 8080 0 127.0.0.1 9000", "x"),
+    (CONTROLLER, "", "remote_ip"),
+    (CONTROLLER, "127.0.0.1", "remote_port"),
+    (CONTROLLER, "127.0.0.1 9000", "operation"),
+    (CONTROLLER, "127.0.0.1 9000 dance", "dance"),
+    (CONTROLLER, "127.0.0.1 nine health_check", "nine"),
+    (CONTROLLER, "127.0.0.1 9000 health_check now", "now"),
+    (CONTROLLER, "127.0.0.1 9000 update_topo_pre", 'n "'),
+    (CONTROLLER, "127.0.0.1 9000 update_topo_pre 2 127.0.0.1 7001", "2"),
+    (CONTROLLER, "127.0.0.1 9000 update_topo_pre 1 127.0.0.1 port", "port"),
+    (CONTROLLER, "127.0.0.1 9000 health_check", "9000"),  # nobody listens there
+]
+CONFIGS = {"typo.conf": 'liisten = ( );\n', "broken.conf": 'listen = ( "127.0.0.1\n'}
+
+
+def wrong(lab):
+    """All of the table, then one report of all that differs."""
+    node = lab.node("one")
+    for name, text in CONFIGS.items():
+        (lab.folder / name).write_text(text)
+    found = []
+    for program, words, named in WRONG:
+        try:
+            done = node.run([lab.bin_dir / program, *words.split()], limit_s=5)
+        except subprocess.TimeoutExpired:
+            found.append(f"{program} {words}\n    runs on")
+            continue
+        lines = done.stderr.splitlines()
+        if done.returncode != 2 or len(lines) != 1 or named not in lines[0] or done.stdout:
+            found.append(f"{program} {words}\n    exit code {done.returncode}, must name "
+                         f"{named!r}; stdout {done.stdout[:200]!r}, stderr {done.stderr[:400]!r}")
+    expect(not found, f"{len(found)} of {len(WRONG)} wrong command lines:\n" + "\n".join(found))
+
+
+def port_in_use(lab):
+    """A listener or comm port that somebody has: the same exit code and one line."""
+    node = lab.node("one")
+    for program, words in GOOD.items():
+        listen_port = int(words.split()[3])
+        for port in (listen_port, 9000):
+            with node.listen("127.0.0.1", port):
+                done = node.run([lab.bin_dir / program, *words.split()], limit_s=10)
+            expect_equal((done.returncode, len(done.stderr.splitlines())), (2, 1),
+                         f"{program} with port {port} in use: {done.stderr!r}")
+            expect(str(port) in done.stderr, f"the line names {port}: {done.stderr!r}")
+
+
+def words(lab):
+    """--help, --version and --check."""
+    node = lab.node("one")
+    for program in (*GOOD, CONTROLLER):
+        for option in ("--help", "--version"):
+            done = node.run([lab.bin_dir / program, option], limit_s=10)
+            expect_equal((done.returncode, done.stderr), (0, ""), f"{program} {option}")
+            expect(done.stdout.strip(), f"{program} {option} says nothing")
+    for program, line in GOOD.items():
+        done = node.run([lab.bin_dir / program, "--check", *line.split()], limit_s=10)
+        expect_equal(done.returncode, 0, f"{program} --check: {done.stderr}")
+        done = node.run([lab.bin_dir / program, "--check", *line.split()[:-1]], limit_s=10)
+        expect_equal(done.returncode, 2, f"{program} --check, one word less: {done.stderr}")
+
+
+SCENARIOS = [
+    Scenario("wrong", wrong, limit_s=120),
+    Scenario("port_in_use", port_in_use),
+    Scenario("words", words),
+]

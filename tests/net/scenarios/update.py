@@ -1,0 +1,110 @@
+"""A new topology for an idle chain, in the original's order (ingress prepares, egress prepares,
+then both update) and in each dialect.
+
+    before:            +-- relay1 --+
+    client -- ingress -+-- relay2 --+- egress -- server
+    after:             +-- relay3 --+
+"""
+
+import ipaddress
+
+from chain import CONTROLLER, SUBFLOW_PORT, Chain
+from lab import expect, expect_equal
+from peers import MB, Job, check_session
+from scenario import Scenario
+
+
+def by_controller(module, op, addresses=()):
+    words = [word for host, port, _ in addresses for word in (host, port)]
+    done = module.control(op, *([len(addresses)] if addresses else []), *words)
+    expect_equal(done.returncode, 0, f"{CONTROLLER} {op} to {module.name}: {done.stderr.strip()}")
+
+
+def by_bytes(module, op, addresses=()):
+    data = {"update_topo_pre": b"2", "update_topo": b"3"}[op]
+    if addresses:
+        data += b"%d" % len(addresses)
+        for host, port, _ in addresses:
+            data += ipaddress.IPv4Address(host).packed + port.to_bytes(2, "big")
+    expect_equal(module.one_byte(data), b"6", f"reply to {data} from {module.name}")
+
+
+def by_json(module, op, addresses=()):
+    listed = [{"host": host, "port": port, "ratio": ratio} for host, port, ratio in addresses]
+    module.must(op, **({"addresses": listed} if listed else {}))
+
+
+def three_relays_two_used(lab):
+    """Relay 3's proxy runs, but neither end knows of it; the egress has no listener for it."""
+    chain = Chain(lab, ratios=[1, 2, 3])
+    listener = chain.listen()
+    every_near, every_far = chain.proxy_addresses, chain.egress_addresses
+    chain.proxy_addresses, chain.egress_addresses = every_near[:2], every_far[:2]
+    chain.start_egress()
+    chain.start_ingress()
+    chain.proxy_addresses, chain.egress_addresses = every_near, every_far
+    chain.start_proxies()
+    for module in chain.modules():
+        module.wait_live()
+    chain.ingress.wait_ready()
+    return chain, listener
+
+
+def backends_of(module):
+    return sorted(p["peer"] for p in module.must("paths")["paths"]
+                  if p["side"] == "backend" and p["state"] == "up")
+
+
+def update(lab, say):
+    chain, listener = three_relays_two_used(lab)
+    check_session(chain, listener, MB)
+    near, far = chain.proxy_addresses[1:], chain.egress_addresses[1:]
+    say(chain.ingress, "update_topo_pre", near)
+    say(chain.egress, "update_topo_pre", far)
+    at_egress = Job(say, chain.egress, "update_topo")
+    say(chain.ingress, "update_topo")
+    at_egress.result()
+    expect_equal(backends_of(chain.ingress), sorted(f"{host}:{port}" for host, port, _ in near),
+                 "backends of the ingress")
+    expect(not chain.back.is_open(*chain.egress_addresses[0][:2]), "the old listener is open")
+    chain.proxies[0].kill()
+    before = chain.front.counters(chain.near[2].a_device)[1]
+    check_session(chain, listener, 8 * MB)
+    sent = chain.front.counters(chain.near[2].a_device)[1] - before
+    expect(sent > MB, f"only {sent} bytes over the new relay")
+
+
+def update_fails(lab):
+    """A backend that never comes up: update_topo says so, and what ran still runs."""
+    chain, listener = three_relays_two_used(lab)
+    before = backends_of(chain.ingress)
+    nobody = chain.near[0].b_ip
+    reply = chain.ingress.must("update_topo_pre", addresses=[
+        {"host": nobody, "port": SUBFLOW_PORT + 1, "ratio": 1}])
+    expect_equal(reply["ratios"], [1], "ratios in force")
+    reply = chain.ingress.ask("update_topo")
+    expect(reply["ok"] is False and f"{nobody}:{SUBFLOW_PORT + 1}" in reply["error"],
+           f"the reply names the backend: {reply}")
+    check_session(chain, listener, MB)
+    chain.ingress.must("abort_topo")
+    expect_equal(backends_of(chain.ingress), before, "backends of the ingress")
+    reply = chain.ingress.ask("update_topo")
+    expect_equal((reply["ok"], reply["code"]), (False, "not_prepared"), f"after abort: {reply}")
+
+
+def ratios_kept(lab):
+    """Known addresses keep their ratio, new ones get the mean of the known."""
+    chain, _ = three_relays_two_used(lab)
+    listed = [{"host": host, "port": port} for host, port, _ in chain.proxy_addresses]
+    reply = chain.ingress.must("update_topo_pre", addresses=listed)
+    expect_equal(reply["ratios"][:2], [1, 2], "ratios of the known")
+    expect(1 <= reply["ratios"][2] <= 2, f"ratio of the new, the mean of 1 and 2: {reply}")
+
+
+SCENARIOS = [
+    Scenario("controller", update, (by_controller,)),
+    Scenario("bytes", update, (by_bytes,)),
+    Scenario("json", update, (by_json,)),
+    Scenario("fails", update_fails),
+    Scenario("ratios", ratios_kept),
+]

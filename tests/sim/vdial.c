@@ -1,0 +1,114 @@
+/* Dialling with backoff in virtual time; the handshake itself goes over the link. */
+#include "vdial.h"
+
+#include "common/base/limits.h"
+
+#include <assert.h>
+
+static void backoff(struct vdial *d)
+{
+	struct world *w = d->from->world;
+
+	world_timer_set(w, &d->timer, w->now_us + d->backoff_us);
+	d->backoff_us *= 2;
+	if (d->backoff_us > REDIAL_MAX_MS * US_PER_MS)
+		d->backoff_us = REDIAL_MAX_MS * US_PER_MS;
+}
+
+static void say_hello(struct vdial *d)
+{
+	uint8_t payload[HELLO_PAYLOAD_MAX];
+	struct frame head = { .type = FRAME_HELLO };
+	struct hello hello = {
+		.version_min = FRAME_VERSION,
+		.version_max = FRAME_VERSION,
+		.hops_left = HOP_LIMIT,
+		.payload_max = FRAME_PAYLOAD_DEFAULT,
+		.tunnel.bytes = { (uint8_t)d->tunnel },
+	};
+
+	head.len = (uint32_t)hello_encode(&hello, payload, sizeof(payload));
+	vlink_send(d->side, &head, payload, NULL);
+}
+
+static void connect_now(void *arg)
+{
+	struct vdial *d = arg;
+	struct vnode *to = d->way.to;
+	struct vlink *l;
+
+	if (to->is_down) {
+		backoff(d);
+		return;
+	}
+	l = vlink_new(d->from->world, d->from->links, &d->way.link);
+	d->side = &l->side[0];
+	vlink_attach(d->side, d->ops, d->user, d->from->name, d->pool);
+	to->accept(to, &l->side[1]);
+	say_hello(d);
+}
+
+void vdial_start(struct vdial *d, struct vnode *from, const struct vway *way, unsigned tunnel,
+		 struct chunk_pool *pool, const struct vside_ops *ops, void *user)
+{
+	*d = (struct vdial){ .from = from,
+			     .way = *way,
+			     .tunnel = tunnel,
+			     .pool = pool,
+			     .ops = ops,
+			     .user = user,
+			     .backoff_us = REDIAL_MIN_MS * US_PER_MS,
+			     .timer = { .fire = connect_now, .arg = d } };
+	/* A TCP handshake away. */
+	world_timer_set(from->world, &d->timer, from->world->now_us + 2 * way->link.delay_us);
+}
+
+void vdial_up(struct vdial *d)
+{
+	d->backoff_us = REDIAL_MIN_MS * US_PER_MS;
+}
+
+static void hang_up(struct vdial *d)
+{
+	if (d->side)
+		vlink_close(d->side);
+	d->side = NULL;
+}
+
+void vdial_again(struct vdial *d)
+{
+	hang_up(d);
+	backoff(d);
+}
+
+void vdial_stop(struct vdial *d)
+{
+	hang_up(d);
+	world_timer_stop(d->from->world, &d->timer);
+}
+
+unsigned vdial_hello_tunnel(const struct deframed *hello)
+{
+	struct hello h;
+	int r = hello_decode(hello->control, hello->head.len, &h);
+
+	assert(r == 0);
+	(void)r;
+	return h.tunnel.bytes[0];
+}
+
+void vdial_answer(struct vside *s)
+{
+	uint8_t payload[HELLO_ACK_PAYLOAD_MAX];
+	struct frame head = { .type = FRAME_HELLO_ACK };
+	struct hello_ack ack = {
+		.version = FRAME_VERSION,
+		.instance = 1,
+		.payload_max = FRAME_PAYLOAD_DEFAULT,
+		.first_credit = FIRST_CREDIT_BYTES,
+		.sessions_max = SESSIONS_MAX_DEFAULT,
+	};
+
+	head.len = (uint32_t)hello_ack_encode(&ack, payload, sizeof(payload));
+	vlink_send(s, &head, payload, NULL);
+}

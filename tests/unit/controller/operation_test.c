@@ -1,0 +1,100 @@
+/* with: src/controller/operation.c */
+/* Operations of mpp_controller: the requests that come of good arguments, and the one line that
+ * comes of bad ones. */
+#include "controller/operation.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define ARGV_MAX 8
+
+static int count(char *const *argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	return argc;
+}
+
+static void good_arguments_become_requests(void **state)
+{
+	static const struct {
+		char *argv[ARGV_MAX];
+		const char *request;
+	} cases[] = {
+		{{"reset"}, "{\"op\":\"reset\"}"},
+		{{"sessions"}, "{\"op\":\"sessions\"}"},
+		{{"update_topo_pre", "2", "10.0.0.1", "7000", "[::1]", "65535"},
+		 "{\"op\":\"update_topo_pre\",\"addresses\":[{\"host\":\"10.0.0.1\",\"port\":7000},"
+		 "{\"host\":\"::1\",\"port\":65535}]}"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char why[OPERATION_WHY_MAX];
+		json_t *request;
+		char *text;
+
+		assert_int_equal(operation_request(count(cases[i].argv), cases[i].argv, &request,
+						   why),
+				 0);
+		text = json_dumps(request, JSON_COMPACT);
+		assert_string_equal(text, cases[i].request);
+		free(text);
+		json_decref(request);
+	}
+}
+
+static void bad_arguments_are_named(void **state)
+{
+	static const struct {
+		char *argv[ARGV_MAX];
+		const char *why;
+	} cases[] = {
+		{{"restart"},
+		 "operation \"restart\": not known, expected one of health_check, "
+		 "update_topo_pre, update_topo, abort_topo, reset, close, stats, paths, sessions"},
+		{{"stats", "now"}, "argument \"now\": expected none behind stats"},
+		{{"update_topo_pre"}, "n \"\": expected the number of addresses, from 1 to 64"},
+		{{"update_topo_pre", "65"},
+		 "n \"65\": expected the number of addresses, from 1 to 64"},
+		{{"update_topo_pre", "2", "10.0.0.1", "7000"},
+		 "n \"2\": expected as many addresses and ports, 4 arguments, not 2"},
+		{{"update_topo_pre", "1", "10.0.0.1", "7000", "7001"},
+		 "n \"1\": expected as many addresses and ports, 2 arguments, not 3"},
+		{{"update_topo_pre", "1", "1.2.3", "7000"},
+		 "ip1 \"1.2.3\": expected an IPv4 or IPv6 address or a host name"},
+		{{"update_topo_pre", "2", "10.0.0.1", "7000", "10.0.0.1", "65536"},
+		 "port2 \"65536\": expected a whole number from 1 to 65535"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char why[OPERATION_WHY_MAX] = "";
+		json_t *request = NULL;
+
+		assert_int_equal(operation_request(count(cases[i].argv), cases[i].argv, &request,
+						   why),
+				 -EINVAL);
+		assert_string_equal(why, cases[i].why);
+		assert_null(request);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_arguments_become_requests),
+		cmocka_unit_test(bad_arguments_are_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
