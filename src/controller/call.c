@@ -1,5 +1,5 @@
 /* The exchange with a module: see call.h. Sockets do not block, poll waits for them until the
- * deadline; the name is looked up in libc's helper thread, which can be given up on. */
+ * deadline; the name is looked up in a thread, because getaddrinfo has no time limit. */
 #include "controller/call.h"
 
 #include "common/base/clock.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,64 +50,85 @@ static int await(int fd, short events, uint64_t end_us)
 
 /* ---- look-up ---- */
 
-/* On the heap: a look-up that can neither end nor be cancelled keeps it. */
+/* What the look-up's thread is to find; it owns this. */
 struct lookup {
-	struct gaicb cb;
-	struct addrinfo hints;
 	char host[NI_MAXHOST];
 	char service[8];
+	int fd; /* where the finding goes */
 };
 
-/* The look-up's result (an EAI_ code), EAI_INPROGRESS when the time was over. */
-static int lookup_await(struct lookup *l, uint64_t end_us)
+struct finding {
+	int rc; /* an EAI_ code */
+	struct addrinfo *list;
+};
+
+static void *run_lookup(void *user)
 {
-	const struct gaicb *list[] = {&l->cb};
-	struct timespec left;
-	int rc;
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct lookup *l = user;
+	struct finding f = {0};
 
-	do {
-		uint64_t us = left_us(end_us);
+	f.rc = getaddrinfo(l->host, l->service, &hints, &f.list);
+	/* The caller may have given up. */
+	if (send(l->fd, &f, sizeof(f), MSG_NOSIGNAL) < 0 && f.list)
+		freeaddrinfo(f.list);
+	close(l->fd);
+	free(l);
+	return NULL;
+}
 
-		left.tv_sec = (time_t)(us / US_PER_S);
-		left.tv_nsec = (long)(us % US_PER_S * 1000);
-		rc = gai_suspend(list, 1, &left);
-	} while (rc == EAI_INTR);
-	return gai_error(&l->cb);
+/* A descriptor to read one struct finding from, or a negative errno. */
+static int start_lookup(const char *host, uint16_t port)
+{
+	struct lookup *l = calloc(1, sizeof(*l));
+	pthread_t thread;
+	int fds[2];
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds)) {
+		err = errno;
+		goto free_lookup;
+	}
+	snprintf(l->host, sizeof(l->host), "%s", host);
+	snprintf(l->service, sizeof(l->service), "%u", port);
+	l->fd = fds[1];
+	err = pthread_create(&thread, NULL, run_lookup, l);
+	if (err)
+		goto close_pair;
+	pthread_detach(thread);
+	return fds[0];
+
+close_pair:
+	close(fds[0]);
+	close(fds[1]);
+free_lookup:
+	free(l);
+	return -err;
 }
 
 static int look_up(const char *host, uint16_t port, uint64_t end_us, struct addrinfo **ret_list,
 		   char ret_why[CALL_WHY_MAX])
 {
-	struct lookup *l = calloc(1, sizeof(*l));
-	struct gaicb *list[1];
-	int rc;
+	struct finding f = {.rc = EAI_SYSTEM};
+	int fd = start_lookup(host, port);
+	int err = fd < 0 ? fd : await(fd, POLLIN, end_us);
 
-	if (!l) {
-		snprintf(ret_why, CALL_WHY_MAX, "%s", strerror(ENOMEM));
-		return -ENOMEM;
+	if (!err && recv(fd, &f, sizeof(f), 0) != sizeof(f))
+		err = -EIO;
+	if (fd >= 0)
+		close(fd);
+	if (err) {
+		snprintf(ret_why, CALL_WHY_MAX, "cannot look it up: %s", strerror(-err));
+		return err;
 	}
-	l->hints.ai_socktype = SOCK_STREAM;
-	snprintf(l->host, sizeof(l->host), "%s", host);
-	snprintf(l->service, sizeof(l->service), "%u", port);
-	l->cb = (struct gaicb){.ar_name = l->host,
-			       .ar_service = l->service,
-			       .ar_request = &l->hints};
-	list[0] = &l->cb;
-	rc = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-	if (rc == 0)
-		rc = lookup_await(l, end_us);
-	if (rc == EAI_INPROGRESS) {
-		if (gai_cancel(&l->cb) == EAI_CANCELED)
-			free(l);
-		snprintf(ret_why, CALL_WHY_MAX, "the name was not found in time");
-		return -ETIMEDOUT;
+	if (f.rc) {
+		snprintf(ret_why, CALL_WHY_MAX, "cannot look it up: %s", gai_strerror(f.rc));
+		return -EHOSTUNREACH;
 	}
-	if (rc == 0)
-		*ret_list = l->cb.ar_result;
-	else
-		snprintf(ret_why, CALL_WHY_MAX, "cannot look it up: %s", gai_strerror(rc));
-	free(l);
-	return rc == 0 ? 0 : -EHOSTUNREACH;
+	*ret_list = f.list;
+	return 0;
 }
 
 /* ---- connecting ---- */

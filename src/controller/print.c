@@ -45,7 +45,7 @@ static const struct column session_columns[] = {
 static void print_value(FILE *out, const json_t *value)
 {
 	const char *text = json_string_value(value);
-	char number[TABLE_CELL_MAX];
+	char number[TABLE_CELL_MAX] = "";
 
 	if (!text) {
 		cell_format(CELL_COUNT, value, number);

@@ -155,6 +155,14 @@ static int on_frame(struct subflow *sf, const struct frame *head, const uint8_t 
 	return end_receive(&leg->tunnel->end, leg->path, head, control, data);
 }
 
+static void on_blocked(struct subflow *sf)
+{
+	struct leg *leg = subflow_user(sf);
+
+	if (leg->path)
+		leg->path->is_blocked = true;
+}
+
 static void on_room(struct subflow *sf)
 {
 	struct leg *leg = subflow_user(sf);
@@ -182,6 +190,7 @@ static void on_lost(struct subflow *sf, const char *why)
 static const struct subflow_ops subflow_ops = {
 	.up = on_up,
 	.frame = on_frame,
+	.blocked = on_blocked,
 	.room = on_room,
 	.lost = on_lost,
 };

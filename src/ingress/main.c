@@ -3,6 +3,7 @@
 #include "ingress/ingress.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static int start(struct daemon *d)
 {
@@ -22,7 +23,10 @@ static int start(struct daemon *d)
 
 static void stop_listening(struct daemon *d)
 {
-	(void)d; /* the workers do, in ingress_drain and ingress_stop */
+	struct ingress *in = d->user;
+
+	/* The workers close their duplicates, in ingress_drain and ingress_stop. */
+	close(in->listen_fd);
 }
 
 static const struct daemon_ops ops = {

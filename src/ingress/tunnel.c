@@ -104,6 +104,14 @@ static int on_frame(struct uplink *u, const struct frame *head, const uint8_t *c
 	return end_receive(&b->owner->end, b->path, head, control, data);
 }
 
+static void on_blocked(struct uplink *u)
+{
+	struct backend *b = u->user;
+
+	if (b->path)
+		b->path->is_blocked = true;
+}
+
 static void on_room(struct uplink *u)
 {
 	struct backend *b = u->user;
@@ -137,6 +145,7 @@ static const struct uplink_ops uplink_ops = {
 	.hello = make_hello,
 	.up = on_up,
 	.frame = on_frame,
+	.blocked = on_blocked,
 	.room = on_room,
 	.down = on_down,
 	.closed = on_uplink_closed,
@@ -191,7 +200,7 @@ static bool on_client(void *user, int fd, const struct sockaddr_storage *from)
 
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		close(fd);
-		__atomic_fetch_add(&iw->daemon->rejected, 1, __ATOMIC_RELAXED);
+		iw->end.tunnel->counters.refused++;
 		return true;
 	}
 	__atomic_fetch_add(&iw->daemon->accepted, 1, __ATOMIC_RELAXED);

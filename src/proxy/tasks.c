@@ -107,8 +107,8 @@ void proxy_stats(struct worker *w, struct task *task)
 		for (int side = HOP_UP; side <= HOP_DOWN; side++)
 			list_for_each(n, &tunnel_of(node)->relay->hops[side])
 				sent += container_of(n, struct hop, node)->sent_bytes;
+	report_add_counters(stats, &(struct tunnel_counters){ .sent_bytes = sent });
 	json_object_set_new(stats, "tunnels", json_integer((json_int_t)pw->tunnel_count));
-	json_object_set_new(stats, "bytes", json_pack("{s:I}", "sent_total", (json_int_t)sent));
 	json_object_set_new(stats, "paths", paths_json(pw));
 	task_done(task, stats);
 }

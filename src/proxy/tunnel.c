@@ -120,6 +120,7 @@ static bool on_downstream_up(struct uplink *u, const struct hello_ack *ack)
 	}
 	t->ack = *ack;
 	d->hop = relay_add_hop(t->relay, HOP_DOWN, u->backend.ratio, d);
+	subflow_pause(u->subflow, d->hop->is_paused);
 	list_for_each_safe(node, &t->upstreams)
 		answer(container_of(node, struct upstream, node));
 	wake(t);
@@ -134,6 +135,14 @@ static int on_downstream_frame(struct uplink *u, const struct frame *head, const
 	relay_receive(d->tunnel->relay, d->hop, head, control, data);
 	wake(d->tunnel);
 	return 0;
+}
+
+static void on_downstream_blocked(struct uplink *u)
+{
+	struct downstream *d = u->user;
+
+	if (d->hop)
+		d->hop->is_blocked = true;
 }
 
 static void on_downstream_room(struct uplink *u)
@@ -183,6 +192,7 @@ static const struct uplink_ops uplink_ops = {
 	.hello = make_hello,
 	.up = on_downstream_up,
 	.frame = on_downstream_frame,
+	.blocked = on_downstream_blocked,
 	.room = on_downstream_room,
 	.down = on_downstream_down,
 	.closed = on_uplink_closed,
@@ -217,6 +227,7 @@ static void on_upstream_up(struct subflow *sf, const struct hello_ack *ack)
 
 	(void)ack;
 	u->hop = relay_add_hop(t->relay, HOP_UP, u->listener.ratio * PATHS_MAX, u);
+	subflow_pause(sf, u->hop->is_paused);
 	share_weight(t, &u->listener);
 	log_info("subflow from %s is up", subflow_peer(sf));
 	wake(t);
@@ -232,6 +243,14 @@ static int on_upstream_frame(struct subflow *sf, const struct frame *head, const
 	relay_receive(u->tunnel->relay, u->hop, head, control, data);
 	wake(u->tunnel);
 	return 0;
+}
+
+static void on_upstream_blocked(struct subflow *sf)
+{
+	struct upstream *u = subflow_user(sf);
+
+	if (u->hop)
+		u->hop->is_blocked = true;
 }
 
 static void on_upstream_room(struct subflow *sf)
@@ -257,6 +276,7 @@ static void on_upstream_lost(struct subflow *sf, const char *why)
 static const struct subflow_ops upstream_ops = {
 	.up = on_upstream_up,
 	.frame = on_upstream_frame,
+	.blocked = on_upstream_blocked,
 	.room = on_upstream_room,
 	.lost = on_upstream_lost,
 };

@@ -13,11 +13,11 @@ static void strike(void *arg);
 void faults_init(struct faults *f, struct world *w, struct vlinks *links, struct vproxy *proxies,
 		 unsigned proxy_count)
 {
-	*f = (struct faults){ .world = w,
-			      .links = links,
-			      .proxies = proxies,
-			      .proxy_count = proxy_count,
-			      .strike_timer = { .fire = strike, .arg = f } };
+	*f = (struct faults){.world = w,
+			     .links = links,
+			     .proxies = proxies,
+			     .proxy_count = proxy_count,
+			     .strike_timer = {.fire = strike, .arg = f}};
 }
 
 void faults_done(struct faults *f)
@@ -66,7 +66,7 @@ void faults_on_delivered(struct faults *f, uint64_t len)
 
 struct fault_aim faults_aim(unsigned index)
 {
-	struct fault_aim aim = { .stage = index % FAULT_STAGES };
+	struct fault_aim aim = {.stage = index % FAULT_STAGES};
 	unsigned kind_and_way = index / FAULT_STAGES / FAULT_LEVELS + 1;
 
 	aim.level = index / FAULT_STAGES % FAULT_LEVELS;
@@ -83,10 +83,10 @@ bool faults_can_happen(const struct fault_aim *aim)
 
 void faults_describe(const struct fault_aim *aim, char *ret_text, size_t size)
 {
-	static const char *const kinds[] = { "OPEN",  "DATA",	      "FIN",	  "ACK",
-					     "RESET", "RESET answer", "PATH_LOST" };
-	static const char *const stages[] = { "before it forwards", "after it forwarded",
-					      "when it has seen off" };
+	static const char *const kinds[] = {"OPEN",  "DATA",	     "FIN",	 "ACK",
+					    "RESET", "RESET answer", "PATH_LOST"};
+	static const char *const stages[] = {"before it forwards", "after it forwarded",
+					     "when it has seen off"};
 
 	snprintf(ret_text, size, "proxy %u dies %s %s towards the %s", aim->level + 1,
 		 stages[aim->stage], kinds[aim->kind],

@@ -28,6 +28,7 @@ struct scenario {
 	unsigned level_size[LEVELS_MAX], level_count;
 	bool is_columns;   /* each proxy leads to one of the next level only */
 	unsigned parallel; /* subflows between two neighbours */
+	int narrow_level;  /* one slow subflow leads there from each, so that queues fill; or -1 */
 	struct vproxy proxies[PROXIES_MAX];
 	struct vway ways[PROXIES_MAX][WAYS_MAX]; /* `to` NULL: the tunnel's egress */
 	unsigned way_count[PROXIES_MAX];
@@ -41,18 +42,21 @@ struct scenario {
 
 /* ---- drawing ---- */
 
-static void draw_levels(struct scenario *s, bool is_aimed)
+/* An aimed fault needs two proxies in a row, an event that meets the second one needs three. */
+static void draw_levels(struct scenario *s, int aim)
 {
 	static const struct {
 		unsigned count, size[LEVELS_MAX];
 		bool is_columns;
 	} shapes[] = {
-		{ 0, { 0 }, false },	  { 1, { 1 }, false },	     { 1, { 3 }, false },
-		{ 2, { 1, 1 }, false },	  { 2, { 3, 3 }, true },     { 2, { 2, 3 }, false },
-		{ 2, { 3, 2 }, false },	  { 2, { 1, 2 }, false },    { 3, { 2, 1, 2 }, false },
-		{ 3, { 1, 1, 1 }, false }, { 3, { 2, 2, 2 }, false },
+		{0, {0}, false},       {1, {1}, false},	      {1, {3}, false},
+		{2, {1, 1}, false},    {2, {3, 3}, true},     {2, {2, 3}, false},
+		{2, {3, 2}, false},    {2, {1, 2}, false},    {3, {2, 1, 2}, false},
+		{3, {1, 1, 1}, false}, {3, {2, 2, 2}, false},
 	};
-	unsigned first = is_aimed ? 3 : 0, count = sizeof(shapes) / sizeof(shapes[0]);
+	bool is_event = aim >= 0 && faults_aim((unsigned)aim).kind == FAULT_PATH_LOST;
+	unsigned first = is_event ? 8 : aim >= 0 ? 3 : 0;
+	unsigned count = sizeof(shapes) / sizeof(shapes[0]);
 	unsigned i = (unsigned)world_between(&s->world, first, count - 1);
 
 	s->level_count = shapes[i].count;
@@ -63,18 +67,23 @@ static void draw_levels(struct scenario *s, bool is_aimed)
 	}
 	s->parallel = (unsigned)world_between(&s->world, s->level_count == 0 ? 2 : 1, 3);
 	s->tunnel_count = world_chance(&s->world, 25) ? 2 : 1;
+	s->narrow_level = s->level_count > 0 && world_chance(&s->world, 20)
+				  ? (int)world_between(&s->world, 0, s->level_count)
+				  : -1;
 }
 
-static struct vway draw_way(struct scenario *s, struct vnode *to)
+static struct vway draw_way(struct scenario *s, struct vnode *to, bool is_narrow)
 {
 	struct world *w = &s->world;
+	uint64_t rate_Bps_max = is_narrow ? 2 * MIB : 100 * MIB;
 
 	return (struct vway){
 		.to = to,
 		.weight = (uint32_t)world_between(w, 1, 3),
-		.link = { .delay_us = world_scale(w, 50, 30 * US_PER_MS),
-			  .rate_Bps = world_scale(w, 500 * KIB, 100 * MIB),
-			  .buffer_bytes = world_scale(w, 16 * KIB, 512 * KIB) },
+		.link = {.delay_us = world_scale(w, 50, 30 * US_PER_MS),
+			 .rate_Bps = world_scale(w, 500 * KIB, rate_Bps_max),
+			 .buffer_bytes =
+				 world_scale(w, 16 * KIB, is_narrow ? 32 * KIB : 512 * KIB)},
 	};
 }
 
@@ -83,14 +92,16 @@ static unsigned draw_ways(struct scenario *s, unsigned level, unsigned first, in
 			  struct vway ret_ways[WAYS_MAX])
 {
 	unsigned count = 0, size = level < s->level_count ? s->level_size[level] : 1;
+	bool is_narrow = (int)level == s->narrow_level;
+	unsigned parallel = is_narrow ? 1 : s->parallel;
 
 	for (unsigned i = 0; i < size; i++) {
 		struct vnode *to = level < s->level_count ? &s->proxies[first + i].node : NULL;
 
 		if (to && s->is_columns && place >= 0 && (unsigned)place != i)
 			continue;
-		for (unsigned j = 0; j < s->parallel; j++)
-			ret_ways[count++] = draw_way(s, to);
+		for (unsigned j = 0; j < parallel; j++)
+			ret_ways[count++] = draw_way(s, to, is_narrow);
 	}
 	return count;
 }
@@ -123,8 +134,7 @@ static void make_proxies(struct scenario *s)
 			p->ways = proxy_ways;
 			p->user = s;
 			snprintf(p->node.name, sizeof(p->node.name), "p%u.%u", level + 1, i + 1);
-			s->way_count[index] =
-				draw_ways(s, level + 1, next, (int)i, s->ways[index]);
+			s->way_count[index] = draw_ways(s, level + 1, next, (int)i, s->ways[index]);
 		}
 	}
 }
@@ -136,7 +146,8 @@ static void make_tunnel(struct scenario *s, unsigned tunnel)
 		.scheduler = world_chance(w, 50) ? "weighted" : "adaptive",
 		.memory_bytes = world_scale(w, MIB, 16 * MIB),
 		.window_max_bytes = (uint32_t)world_scale(w, 64 * KIB, 4 * MIB),
-		.first_credit = (uint32_t)world_scale(w, 2 * KIB, 32 * KIB),
+		.first_credit = (uint32_t)world_scale(w, 2 * KIB,
+						      s->narrow_level < 0 ? 32 * KIB : 512 * KIB),
 	};
 	struct vway ways[WAYS_MAX];
 	unsigned count = draw_ways(s, 0, 0, -1, ways);
@@ -157,7 +168,7 @@ static void make_tunnel(struct scenario *s, unsigned tunnel)
 static void make_streams(struct scenario *s, unsigned reset_percent)
 {
 	struct world *w = &s->world;
-	uint64_t bytes = world_scale(w, 20 * KIB, 24 * MIB);
+	uint64_t bytes = world_scale(w, s->narrow_level < 0 ? 20 * KIB : 4 * MIB, 24 * MIB);
 
 	s->stream_count = (unsigned)world_scale(w, 1, STREAMS_MAX);
 	for (unsigned i = 0; i < s->stream_count; i++) {
@@ -184,7 +195,10 @@ static void draw_faults(struct scenario *s, bool is_aimed, unsigned aim)
 	if (f->aim.kind == FAULT_PATH_LOST) {
 		f->only_links = true;
 		f->strikes_left = 30;
+		f->strike_every_bytes = world_scale(w, 1, 4 * KIB);
+		f->strike_at_bytes = world_scale(w, 0, 4 * KIB);
 		s->parallel = 2;
+		s->narrow_level = -1;
 	} else {
 		f->strikes_left /= 4;
 		f->passes_left = (unsigned)world_scale(
@@ -194,8 +208,7 @@ static void draw_faults(struct scenario *s, bool is_aimed, unsigned aim)
 
 static bool is_about_resets(const struct faults *f)
 {
-	return f->is_aimed &&
-	       (f->aim.kind == FAULT_RESET || f->aim.kind == FAULT_RESET_ANSWER);
+	return f->is_aimed && (f->aim.kind == FAULT_RESET || f->aim.kind == FAULT_RESET_ANSWER);
 }
 
 /* Clients arrive one by one. */
@@ -282,7 +295,7 @@ static void describe(const struct scenario *s, struct scenario_result *ret)
 
 	for (unsigned i = 0; i < s->level_count; i++)
 		at += (size_t)snprintf(levels + at, sizeof(levels) - at, "%s%u",
-				       i == 0		? ""
+				       i == 0	       ? ""
 				       : s->is_columns ? "|"
 						       : "x",
 				       s->level_size[i]);
@@ -292,13 +305,13 @@ static void describe(const struct scenario *s, struct scenario_result *ret)
 
 static void build(struct scenario *s, int aim)
 {
-	draw_levels(s, aim >= 0);
+	draw_levels(s, aim);
 	draw_faults(s, aim >= 0, aim >= 0 ? (unsigned)aim : 0);
 	make_streams(s, is_about_resets(&s->faults) ? 60 : world_chance(&s->world, 50) ? 15 : 0);
 	make_proxies(s);
 	for (unsigned t = 0; t < s->tunnel_count; t++)
 		make_tunnel(s, t);
-	s->start_timer = (struct world_timer){ .fire = start_streams, .arg = s };
+	s->start_timer = (struct world_timer){.fire = start_streams, .arg = s};
 	start_streams(s);
 }
 
@@ -313,7 +326,7 @@ static int draw_aim(uint64_t seed)
 struct scenario_result scenario_run(uint64_t seed, bool is_traced)
 {
 	struct scenario *s = calloc(1, sizeof(*s));
-	struct scenario_result result = { .seed = seed, .aim = -1 };
+	struct scenario_result result = {.seed = seed, .aim = -1};
 
 	if (!s)
 		abort();

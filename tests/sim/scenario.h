@@ -8,7 +8,7 @@
 
 struct scenario_result {
 	uint64_t seed;
-	int aim; /* the aimed fault's index; -1: none */
+	int aim;      /* the aimed fault's index; -1: none */
 	bool has_hit; /* it happened */
 	char topology[64];
 	char failure[256]; /* empty: all was well */

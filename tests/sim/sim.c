@@ -106,7 +106,7 @@ static bool next_result(struct job *job, struct scenario_result *ret)
 /* The process died in the seed whose result is missing; the others still have their turn. */
 static void restart_job(struct job *job, const struct options *o, struct tally *t)
 {
-	struct scenario_result r = { .seed = job->next, .aim = -1 };
+	struct scenario_result r = {.seed = job->next, .aim = -1};
 	int status = 0;
 
 	close(job->pipe);
@@ -147,7 +147,8 @@ static void take_results(struct job *jobs, const struct options *o, struct tally
 		for (unsigned i = 0; i < o->jobs; i++) {
 			bool is_busy = !is_done(&jobs[i], o);
 
-			fds[i] = (struct pollfd){ .fd = is_busy ? jobs[i].pipe : -1, .events = POLLIN };
+			fds[i] = (struct pollfd){.fd = is_busy ? jobs[i].pipe : -1,
+						 .events = POLLIN};
 			busy += is_busy;
 		}
 		if (busy == 0 || poll(fds, o->jobs, -1) < 0)
@@ -183,8 +184,8 @@ static bool print_coverage(const struct tally *t, const struct options *o)
 
 static int run_many(const struct options *o)
 {
-	struct job jobs[JOBS_MAX] = { 0 };
-	struct tally tally = { 0 };
+	struct job jobs[JOBS_MAX] = {0};
+	struct tally tally = {0};
 	bool is_bare;
 
 	for (unsigned i = 0; i < o->jobs; i++) {
@@ -234,13 +235,13 @@ static uint64_t number(const char *name, const char *text, uint64_t max)
 static void parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option long_options[] = {
-		{ "seeds", required_argument, NULL, 'n' }, { "first", required_argument, NULL, 'f' },
-		{ "jobs", required_argument, NULL, 'j' },  { "seed", required_argument, NULL, 's' },
-		{ "trace", no_argument, NULL, 't' },	   { NULL, 0, NULL, 0 },
+		{"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
+		{"jobs", required_argument, NULL, 'j'},	 {"seed", required_argument, NULL, 's'},
+		{"trace", no_argument, NULL, 't'},	 {NULL, 0, NULL, 0},
 	};
 	int c;
 
-	*ret = (struct options){ .seeds = 100, .first = 1, .jobs = 1 };
+	*ret = (struct options){.seeds = 100, .first = 1, .jobs = 1};
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (c == 'n')
 			ret->seeds = number("seeds", optarg, UINT32_MAX);

@@ -18,13 +18,13 @@ static void backoff(struct vdial *d)
 static void say_hello(struct vdial *d)
 {
 	uint8_t payload[HELLO_PAYLOAD_MAX];
-	struct frame head = { .type = FRAME_HELLO };
+	struct frame head = {.type = FRAME_HELLO};
 	struct hello hello = {
 		.version_min = FRAME_VERSION,
 		.version_max = FRAME_VERSION,
 		.hops_left = HOP_LIMIT,
 		.payload_max = FRAME_PAYLOAD_DEFAULT,
-		.tunnel.bytes = { (uint8_t)d->tunnel },
+		.tunnel.bytes = {(uint8_t)d->tunnel},
 	};
 
 	head.len = (uint32_t)hello_encode(&hello, payload, sizeof(payload));
@@ -51,14 +51,14 @@ static void connect_now(void *arg)
 void vdial_start(struct vdial *d, struct vnode *from, const struct vway *way, unsigned tunnel,
 		 struct chunk_pool *pool, const struct vside_ops *ops, void *user)
 {
-	*d = (struct vdial){ .from = from,
-			     .way = *way,
-			     .tunnel = tunnel,
-			     .pool = pool,
-			     .ops = ops,
-			     .user = user,
-			     .backoff_us = REDIAL_MIN_MS * US_PER_MS,
-			     .timer = { .fire = connect_now, .arg = d } };
+	*d = (struct vdial){.from = from,
+			    .way = *way,
+			    .tunnel = tunnel,
+			    .pool = pool,
+			    .ops = ops,
+			    .user = user,
+			    .backoff_us = REDIAL_MIN_MS * US_PER_MS,
+			    .timer = {.fire = connect_now, .arg = d}};
 	/* A TCP handshake away. */
 	world_timer_set(from->world, &d->timer, from->world->now_us + 2 * way->link.delay_us);
 }
@@ -100,7 +100,7 @@ unsigned vdial_hello_tunnel(const struct deframed *hello)
 void vdial_answer(struct vside *s)
 {
 	uint8_t payload[HELLO_ACK_PAYLOAD_MAX];
-	struct frame head = { .type = FRAME_HELLO_ACK };
+	struct frame head = {.type = FRAME_HELLO_ACK};
 	struct hello_ack ack = {
 		.version = FRAME_VERSION,
 		.instance = 1,

@@ -27,7 +27,7 @@ struct vdial {
 	unsigned tunnel;
 	struct chunk_pool *pool;
 	const struct vside_ops *ops;
-	void *user; /* of the sides */
+	void *user;	    /* of the sides */
 	struct vside *side; /* NULL: there is none now */
 	uint64_t backoff_us;
 	struct world_timer timer;

@@ -109,8 +109,7 @@ static void check_limits(struct vend *e)
 
 static void note_pathless(struct vend *e)
 {
-	if (e->pathless_us != NEVER_US &&
-	    now(e) - e->pathless_us >= CLIENT_WAIT_MS * US_PER_MS)
+	if (e->pathless_us != NEVER_US && now(e) - e->pathless_us >= CLIENT_WAIT_MS * US_PER_MS)
 		e->was_pathless_long = true;
 	if (e->tunnel->path_count > 0)
 		e->pathless_us = NEVER_US;
@@ -252,7 +251,7 @@ void vend_start_stream(struct vend *e, unsigned stream)
 {
 	struct vstream *s = &e->streams[stream];
 	struct open_info info = {
-		.client = { .kind = ADDRESS_IPV4, .ip = { 10, 0, 0, 1 }, .port = (uint16_t)stream },
+		.client = {.kind = ADDRESS_IPV4, .ip = {10, 0, 0, 1}, .port = (uint16_t)stream},
 	};
 	struct session *session;
 
@@ -273,7 +272,7 @@ void vend_init(struct vend *e, struct world *w, struct vlinks *links, unsigned t
 	       bool is_initiator, const struct vend_config *config)
 {
 	struct tunnel_config tunnel_config = {
-		.id.bytes = { (uint8_t)tunnel_index },
+		.id.bytes = {(uint8_t)tunnel_index},
 		.is_initiator = is_initiator,
 		.scheduler = scheduler_find(config->scheduler),
 		.window_max_bytes = config->window_max_bytes,
@@ -284,11 +283,11 @@ void vend_init(struct vend *e, struct world *w, struct vlinks *links, unsigned t
 		.reset_wait_us = RESET_WAIT_MS * US_PER_MS,
 	};
 
-	*e = (struct vend){ .node = { .world = w, .links = links, .accept = on_accept },
-			    .tunnel_index = tunnel_index,
-			    .is_initiator = is_initiator,
-			    .pathless_us = w->now_us,
-			    .run_timer = { .fire = run, .arg = e } };
+	*e = (struct vend){.node = {.world = w, .links = links, .accept = on_accept},
+			   .tunnel_index = tunnel_index,
+			   .is_initiator = is_initiator,
+			   .pathless_us = w->now_us,
+			   .run_timer = {.fire = run, .arg = e}};
 	snprintf(e->node.name, sizeof(e->node.name), "%s%u", is_initiator ? "in" : "out",
 		 tunnel_index);
 	list_init(&e->paths);
@@ -351,7 +350,7 @@ void vend_print(const struct vend *e)
 		       t->paths[i]->is_blocked ? "blocked" : "open",
 		       (unsigned long long)t->paths[i]->inflight_bytes,
 		       (unsigned long long)t->paths[i]->cap_bytes);
-	list_for_each(node, &t->sessions_all) {
+	list_for_each (node, &t->sessions_all) {
 		const struct session *s = container_of(node, struct session, all_node);
 
 		printf("  session %llu %s reset %d source %d: sent %llu acked %llu credit %llu; "

@@ -32,8 +32,8 @@ struct vlink *vlink_new(struct world *w, struct vlinks *all, const struct vlink_
 	l->config = *config;
 	for (int i = 0; i < 2; i++) {
 		l->side[i].link = l;
-		l->side[i].dead_timer = (struct world_timer){ .fire = die, .arg = &l->side[i] };
-		l->pipe[i].arrival = (struct world_timer){ .fire = arrive, .arg = &l->side[!i] };
+		l->side[i].dead_timer = (struct world_timer){.fire = die, .arg = &l->side[i]};
+		l->pipe[i].arrival = (struct world_timer){.fire = arrive, .arg = &l->side[!i]};
 		deframer_init(&l->side[i].deframer, FRAME_PAYLOAD_DEFAULT);
 	}
 	l->next = all->first;
@@ -156,9 +156,9 @@ static void trace_frame(struct vside *s, const struct frame *f)
 {
 	world_trace(s->link->world, "%s > %s %s%s session %llu offset %llu len %u", s->name,
 		    peer_of(s)->name, frame_type_name(f->type),
-		    !f->flags		      ? ""
+		    !f->flags		    ? ""
 		    : f->type == FRAME_DATA ? " FIN"
-					      : " ANSWER",
+					    : " ANSWER",
 		    (unsigned long long)f->session, (unsigned long long)f->offset, f->len);
 }
 
@@ -168,7 +168,7 @@ static struct vseg *encode(const struct frame *head, const uint8_t *payload)
 
 	if (!seg)
 		abort();
-	*seg = (struct vseg){ .len = FRAME_HEADER_BYTES + head->len };
+	*seg = (struct vseg){.len = FRAME_HEADER_BYTES + head->len};
 	frame_encode(head, seg->bytes);
 	if (head->len)
 		memcpy(seg->bytes + FRAME_HEADER_BYTES, payload, head->len);
@@ -217,7 +217,7 @@ static struct slice read_room(struct vside *s)
 		chunk_unref(c);
 		c = s->read = chunk_new(s->pool, CHUNK_LARGE);
 	}
-	return (struct slice){ .chunk = c, .at = c->bytes + c->fill, .len = c->size - c->fill };
+	return (struct slice){.chunk = c, .at = c->bytes + c->fill, .len = c->size - c->fill};
 }
 
 /* As read(2): up to `room` bytes of what has arrived. */
@@ -263,7 +263,8 @@ static void deliver(struct vside *s, struct slice in)
 
 static void make_room(struct vside *sender, struct vpipe *p)
 {
-	if (sender->is_closed || !sender->is_blocked || p->bytes > sender->link->config.buffer_bytes / 2)
+	if (sender->is_closed || !sender->is_blocked ||
+	    p->bytes > sender->link->config.buffer_bytes / 2)
 		return;
 	sender->is_blocked = false;
 	sender->ops->room(sender);

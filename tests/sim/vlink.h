@@ -60,7 +60,7 @@ struct vlink {
 	struct vside side[2];
 	struct vpipe pipe[2]; /* [i]: from side i */
 	bool is_dead;
-	unsigned busy; /* a delivery is under way */
+	unsigned busy;		   /* a delivery is under way */
 	struct vlink *prev, *next; /* all links, for faults */
 	struct vlink **head;
 	size_t *count;

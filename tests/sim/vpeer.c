@@ -34,10 +34,10 @@ static uint64_t plan_total(struct world *w, uint64_t bytes)
 
 static void plan_peer(struct world *w, struct vpeer_plan *p, uint64_t bytes)
 {
-	*p = (struct vpeer_plan){ .total = plan_total(w, bytes),
-				  .stall_at = VPEER_NEVER,
-				  .reset_written = VPEER_NEVER,
-				  .reset_read = VPEER_NEVER };
+	*p = (struct vpeer_plan){.total = plan_total(w, bytes),
+				 .stall_at = VPEER_NEVER,
+				 .reset_written = VPEER_NEVER,
+				 .reset_read = VPEER_NEVER};
 	plan_writing(w, p);
 	plan_reading(w, p);
 }
@@ -56,10 +56,10 @@ static void peer_init(struct vpeer *p, struct vpeer *other, struct world *w, str
 void vstream_init(struct vstream *s, struct world *w, struct faults *f, unsigned index,
 		  uint64_t bytes, unsigned reset_percent)
 {
-	struct vpeer *peers[] = { &s->client, &s->server };
+	struct vpeer *peers[] = {&s->client, &s->server};
 	struct vpeer *one = peers[rng_below(&w->rng, 2)];
 
-	*s = (struct vstream){ .start_us = w->now_us + world_scale(w, 0, US_PER_S) };
+	*s = (struct vstream){.start_us = w->now_us + world_scale(w, 0, US_PER_S)};
 	for (int i = 0; i < 2; i++) {
 		peer_init(peers[i], peers[!i], w, f, index);
 		plan_peer(w, &peers[i]->plan, bytes);
@@ -110,8 +110,7 @@ static void write_more(void *arg)
 	if (p->available < p->plan.total && may_write(p))
 		p->available = least(p->plan.total, p->available + p->plan.burst_bytes);
 	if (p->available < p->plan.total && may_write(p))
-		world_timer_set(p->world, &p->write_timer,
-				p->world->now_us + p->plan.burst_us + 1);
+		world_timer_set(p->world, &p->write_timer, p->world->now_us + p->plan.burst_us + 1);
 	if (!p->session)
 		return;
 	session_source_ready(p->session);
@@ -233,13 +232,13 @@ void vpeer_on_deliverable(struct vpeer *p)
 static void peer_init(struct vpeer *p, struct vpeer *other, struct world *w, struct faults *f,
 		      unsigned stream)
 {
-	*p = (struct vpeer){ .world = w,
-			     .faults = f,
-			     .other = other,
-			     .stream = stream,
-			     .key = rng_u64(&w->rng),
-			     .write_timer = { .fire = write_more, .arg = p },
-			     .read_timer = { .fire = read_on, .arg = p } };
+	*p = (struct vpeer){.world = w,
+			    .faults = f,
+			    .other = other,
+			    .stream = stream,
+			    .key = rng_u64(&w->rng),
+			    .write_timer = {.fire = write_more, .arg = p},
+			    .read_timer = {.fire = read_on, .arg = p}};
 }
 
 void vpeer_begin(struct vpeer *p, struct vend *end, struct session *s)
@@ -257,8 +256,7 @@ static void check_reset(struct vpeer *p, uint32_t code)
 {
 	bool is_early = p->world->now_us < p->other->reset_us + RESET_WAIT_MS * US_PER_MS;
 
-	if (code == RESET_BY_PEER && p->other->did_reset && is_early &&
-	    p->read < p->other->written)
+	if (code == RESET_BY_PEER && p->other->did_reset && is_early && p->read < p->other->written)
 		world_fail(p->world, "stream %u: a reset overtook %llu bytes", p->stream,
 			   (unsigned long long)(p->other->written - p->read));
 }
@@ -280,7 +278,7 @@ void vpeer_on_ended(struct vpeer *p, uint32_t code)
 
 void vstream_done(struct vstream *s)
 {
-	struct vpeer *peers[] = { &s->client, &s->server };
+	struct vpeer *peers[] = {&s->client, &s->server};
 
 	for (int i = 0; i < 2; i++) {
 		world_timer_stop(peers[i]->world, &peers[i]->write_timer);
@@ -314,11 +312,11 @@ const char *vstream_error(const struct vstream *s, bool may_lose)
 
 static void peer_print(const struct vpeer *p, const char *who)
 {
-	printf("  %s:%s%s%s%s%s, wrote %llu of %llu, read %llu\n", who, p->has_begun ? " begun" : "",
-	       p->did_end ? ", ended its stream" : "", p->saw_end ? ", saw the end" : "",
-	       p->did_reset ? ", reset" : "", p->has_ended ? ", over" : "",
-	       (unsigned long long)p->written, (unsigned long long)p->plan.total,
-	       (unsigned long long)p->read);
+	printf("  %s:%s%s%s%s%s, wrote %llu of %llu, read %llu\n", who,
+	       p->has_begun ? " begun" : "", p->did_end ? ", ended its stream" : "",
+	       p->saw_end ? ", saw the end" : "", p->did_reset ? ", reset" : "",
+	       p->has_ended ? ", over" : "", (unsigned long long)p->written,
+	       (unsigned long long)p->plan.total, (unsigned long long)p->read);
 }
 
 void vstream_print(const struct vstream *s)

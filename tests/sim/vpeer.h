@@ -14,12 +14,12 @@ struct vend;
 struct faults;
 
 struct vpeer_plan {
-	uint64_t total;			  /* bytes to write, then the end */
-	uint64_t burst_bytes, burst_us;	  /* so many at once, so often */
-	uint64_t read_bytes, read_us;	  /* the same for reading */
-	uint64_t stall_at, stall_us;	  /* stops reading there for so long */
+	uint64_t total;			    /* bytes to write, then the end */
+	uint64_t burst_bytes, burst_us;	    /* so many at once, so often */
+	uint64_t read_bytes, read_us;	    /* the same for reading */
+	uint64_t stall_at, stall_us;	    /* stops reading there for so long */
 	uint64_t reset_written, reset_read; /* resets having written or read so much; or NEVER */
-	bool is_answer;			  /* writes and ends only after the other's end */
+	bool is_answer;			    /* writes and ends only after the other's end */
 };
 
 #define VPEER_NEVER UINT64_MAX

@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-struct vhop;
-
 struct vrelay {
 	struct list node;
 	struct vproxy *proxy;
@@ -139,7 +137,7 @@ static void answer_ups(struct vrelay *r)
 {
 	if (r->relay->hop_count[HOP_DOWN] == 0)
 		return;
-	list_for_each(node, &r->ups) {
+	list_for_each (node, &r->ups) {
 		struct vhop *h = container_of(node, struct vhop, node);
 
 		if (h->hop)
@@ -181,7 +179,7 @@ static void on_hello(struct vhop *h, unsigned tunnel)
 {
 	struct vproxy *p = h->proxy;
 
-	list_for_each(node, &p->relays) {
+	list_for_each (node, &p->relays) {
 		struct vrelay *r = container_of(node, struct vrelay, node);
 
 		if (r->tunnel == tunnel)
@@ -207,8 +205,8 @@ static void on_frame(struct vside *s, const struct deframed *f)
 		vdial_up(&h->dial);
 		add_hop(h, h->dial.way.weight);
 		answer_ups(h->relay);
-	} else if (faults_on_frame(p->faults, p, h->to == HOP_UP ? HOP_DOWN : HOP_UP,
-				   FAULT_BEFORE, &f->head)) {
+	} else if (faults_on_frame(p->faults, p, h->to == HOP_UP ? HOP_DOWN : HOP_UP, FAULT_BEFORE,
+				   &f->head)) {
 		p->is_doomed = true;
 	} else {
 		relay_receive(h->relay->relay, h->hop, &f->head, f->control, &f->data);
@@ -268,12 +266,12 @@ static void end_all(struct vproxy *p)
 /* What it had sent and was still on its way dies with it. */
 static void break_links(struct vproxy *p)
 {
-	list_for_each(node, &p->strangers)
+	list_for_each (node, &p->strangers)
 		vlink_kill(container_of(node, struct vhop, node)->side->link);
-	list_for_each(node, &p->relays) {
+	list_for_each (node, &p->relays) {
 		struct vrelay *r = container_of(node, struct vrelay, node);
 
-		list_for_each(up, &r->ups)
+		list_for_each (up, &r->ups)
 			vlink_kill(container_of(up, struct vhop, node)->side->link);
 		for (unsigned i = 0; i < r->down_count; i++)
 			if (r->downs[i]->dial.side)
@@ -316,10 +314,10 @@ void vproxy_kill_at(struct vproxy *p, uint64_t at_us, uint64_t down_us)
 
 void vproxy_init(struct vproxy *p, struct world *w, struct vlinks *links, struct faults *faults)
 {
-	*p = (struct vproxy){ .node = { .world = w, .links = links, .accept = on_accept },
-			      .faults = faults,
-			      .kill_timer = { .fire = kill_now, .arg = p },
-			      .return_timer = { .fire = come_back, .arg = p } };
+	*p = (struct vproxy){.node = {.world = w, .links = links, .accept = on_accept},
+			     .faults = faults,
+			     .kill_timer = {.fire = kill_now, .arg = p},
+			     .return_timer = {.fire = come_back, .arg = p}};
 	list_init(&p->relays);
 	list_init(&p->strangers);
 	chunk_pool_init(&p->chunks, MEMORY_LIMIT_MIN);

@@ -18,7 +18,7 @@ struct vproxy {
 	struct faults *faults;
 	struct chunk_pool chunks;
 	struct slab items;
-	struct list relays; /* struct vrelay */
+	struct list relays;    /* struct vrelay */
 	struct list strangers; /* struct vhop: accepted, no HELLO yet */
 	/* Where it dials to for a tunnel. */
 	unsigned (*ways)(struct vproxy *p, unsigned tunnel, struct vway ret_ways[WAYS_MAX]);

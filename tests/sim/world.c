@@ -16,7 +16,7 @@
 
 void world_init(struct world *w, uint64_t seed, bool is_traced)
 {
-	*w = (struct world){ .seed = seed, .is_traced = is_traced, .now_us = US_PER_S };
+	*w = (struct world){.seed = seed, .is_traced = is_traced, .now_us = US_PER_S};
 	w->progress_us = w->now_us;
 	rng_init(&w->rng, seed);
 }

@@ -6,16 +6,18 @@
 #include "common/base/limits.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <sanitizer/asan_interface.h> /* its macros are empty in any other build */
 #include <stdlib.h>
 
 static const uint32_t class_sizes[CHUNK_CLASSES] = {1 * KIB, 4 * KIB, 16 * KIB, CHUNK_LARGE};
 
-/* malloc's M_MMAP_THRESHOLD is 128 KiB at first and only ever grows. */
+/* malloc maps blocks of M_MMAP_THRESHOLD, 128 KiB, and more one by one. */
 _Static_assert(sizeof(struct chunk) + CHUNK_LARGE < 128 * KIB, "a chunk must come from the heap");
 
 void chunk_pool_init(struct chunk_pool *pool, size_t limit_bytes)
 {
+	mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES); /* process-wide; each pool says the same */
 	*pool = (struct chunk_pool){.limit_bytes = limit_bytes};
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define REPLACEMENT 0xfffd /* the code point for what is none */
 #define CUT_MARK "..."
 #define LINE_TAIL (sizeof(CUT_MARK "\"}\n") - 1) /* always kept free */
 
@@ -106,7 +107,7 @@ static size_t escape(const unsigned char *s, enum log_format format, char ret_te
 	bool is_harmful = len == 0 || *s < 0x20 || *s == 0x7f;
 
 	if (is_harmful && is_json)
-		snprintf(ret_text, 8, "\\u%04x", len == 0 ? 0xfffd : *s); /* U+FFFD: not a character */
+		snprintf(ret_text, 8, "\\u%04x", len == 0 ? REPLACEMENT : *s);
 	else if (is_harmful)
 		snprintf(ret_text, 8, "?");
 	else
@@ -147,11 +148,12 @@ static size_t put_head(char line[LOG_LINE_MAX], enum log_level level)
 	gmtime_r(&now.tv_sec, &utc);
 	strftime(second, sizeof(second), "%Y-%m-%dT%H:%M:%S", &utc);
 	/* The program's name is bounded, so that the head always fits. */
-	return (size_t)snprintf(line, LOG_LINE_MAX,
-				is_json ? "{\"ts\":\"%s.%03ldZ\",\"program\":\"%.64s\",\"level\":\"%s\",\"msg\":\""
-					: "%s.%03ldZ %.64s %s ",
-				second, now.tv_nsec / 1000000, log_state.program,
-				is_json ? level_names[level] : level_names_text[level]);
+	return (size_t)snprintf(
+		line, LOG_LINE_MAX,
+		is_json ? "{\"ts\":\"%s.%03ldZ\",\"program\":\"%.64s\",\"level\":\"%s\",\"msg\":\""
+			: "%s.%03ldZ %.64s %s ",
+		second, now.tv_nsec / 1000000, log_state.program,
+		is_json ? level_names[level] : level_names_text[level]);
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

@@ -21,7 +21,7 @@ static struct hop *pick_hop(struct relay *r, enum hop_side side)
 {
 	struct hop *best = NULL;
 
-	list_for_each(node, &r->hops[side]) {
+	list_for_each (node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		if (!h->is_blocked && (!best || h->pass < best->pass))
@@ -61,7 +61,7 @@ static void update_pause(struct relay *r, enum hop_side side)
 	if (is_full == q->is_full)
 		return;
 	q->is_full = is_full;
-	list_for_each(node, &r->hops[other_side(side)]) {
+	list_for_each (node, &r->hops[other_side(side)]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		h->is_paused = is_full;
@@ -74,11 +74,11 @@ static void update_pause(struct relay *r, enum hop_side side)
 /* A reference to what will be sent later. A small payload does not hold the chunk it came in. */
 static struct slice keep(struct relay *r, const uint8_t *bytes, uint32_t len, struct chunk *from)
 {
-	struct slice kept = { .at = (uint8_t *)bytes, .len = len };
+	struct slice kept = {.at = (uint8_t *)bytes, .len = len};
 	struct chunk *c = r->keep;
 
 	if (len == 0)
-		return (struct slice){ 0 };
+		return (struct slice){0};
 	if (from && len > COPYBREAK_BYTES) {
 		kept.chunk = chunk_ref(from);
 		return kept;
@@ -149,7 +149,7 @@ static void send_events(struct relay *r, struct hop *h)
 {
 	for (uint8_t kind = 0; kind < RELAY_EVENT_KINDS && !h->is_blocked; kind++) {
 		uint8_t payload[sizeof(uint64_t)];
-		struct frame head = { .type = (uint8_t)(FRAME_PATH_LOST + kind) };
+		struct frame head = {.type = (uint8_t)(FRAME_PATH_LOST + kind)};
 
 		if (!h->pending_events[kind])
 			continue;
@@ -161,7 +161,7 @@ static void send_events(struct relay *r, struct hop *h)
 
 static void announce(struct relay *r, enum hop_side side, uint8_t type, uint64_t id)
 {
-	list_for_each(node, &r->hops[side]) {
+	list_for_each (node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		h->pending_events[type - FRAME_PATH_LOST] = id;
@@ -194,8 +194,8 @@ static void on_event(struct relay *r, enum hop_side side, const struct frame *he
 
 /* ---- for the environment ---- */
 
-struct relay *relay_new(const struct relay_ops *ops, struct chunk_pool *chunks,
-			struct slab *items, uint64_t event_seed, void *user)
+struct relay *relay_new(const struct relay_ops *ops, struct chunk_pool *chunks, struct slab *items,
+			uint64_t event_seed, void *user)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 
@@ -293,8 +293,8 @@ static void forward(struct relay *r, enum hop_side side, const struct frame *hea
 		enqueue(r, side, head, control, data);
 }
 
-void relay_receive(struct relay *r, struct hop *h, const struct frame *head,
-		   const uint8_t *control, const struct slice *data)
+void relay_receive(struct relay *r, struct hop *h, const struct frame *head, const uint8_t *control,
+		   const struct slice *data)
 {
 	enum hop_side side = other_side(h->side);
 
@@ -331,7 +331,7 @@ static void run_side(struct relay *r, enum hop_side side)
 	struct relay_item *item;
 	struct hop *h;
 
-	list_for_each(node, &r->hops[side])
+	list_for_each (node, &r->hops[side])
 		send_events(r, container_of(node, struct hop, node));
 	while ((h = pick_hop(r, side)) && (item = dequeue(&r->queue[side]))) {
 		send_item(r, h, item);

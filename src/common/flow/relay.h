@@ -47,8 +47,8 @@ struct hop {
 	bool is_blocked; /* set by the environment: it can take no frame now */
 	bool is_paused;	 /* the environment must not read it; a hop may be born so */
 	uint64_t pending_events[RELAY_EVENT_KINDS]; /* the newest of each kind; 0: none */
-	uint64_t sent_bytes, received_bytes; /* payload of DATA */
-	struct list node; /* relay.hops[side] */
+	uint64_t sent_bytes, received_bytes;	    /* payload of DATA */
+	struct list node;			    /* relay.hops[side] */
 };
 
 /* None of them may call the relay back. */
@@ -94,8 +94,8 @@ struct relay_item {
 
 /* `chunks` and `items` are borrowed and outlive the relay. `event_seed` is random: two relays of
  * a tunnel must not use the same ids. */
-struct relay *relay_new(const struct relay_ops *ops, struct chunk_pool *chunks,
-			struct slab *items, uint64_t event_seed, void *user);
+struct relay *relay_new(const struct relay_ops *ops, struct chunk_pool *chunks, struct slab *items,
+			uint64_t event_seed, void *user);
 void relay_free(struct relay *r); /* closes what is left; NULL is fine */
 
 /* A subflow of the tunnel is up. `weight` > 0. The relay owns the hop. */
@@ -105,8 +105,8 @@ void relay_remove_hop(struct relay *r, struct hop *h);
 
 /* A frame that came on `h` (borrowed): not the hop-local HELLO, HELLO_ACK, AUTH, PING, PONG.
  * DRAIN and DRAINED are for later and are dropped. */
-void relay_receive(struct relay *r, struct hop *h, const struct frame *head,
-		   const uint8_t *control, const struct slice *data);
+void relay_receive(struct relay *r, struct hop *h, const struct frame *head, const uint8_t *control,
+		   const struct slice *data);
 
 /* Gives what is queued to the hops that have room. Call it once after a batch of input and when
  * a hop is no longer blocked. */

@@ -245,7 +245,7 @@ uint64_t tunnel_next_run_at(const struct tunnel *t)
 {
 	uint64_t at_us = NEVER_US;
 
-	/* While all paths are blocked nothing can be sent: one that is no longer is a reason to run. */
+	/* While all paths are blocked nothing can be sent; a path that no longer is says so. */
 	if (!list_is_empty(&t->acks) && scheduler_pick_control(t->paths, t->path_count))
 		at_us = list_first(&t->acks, struct session, ack_node)->ack_due_us;
 	if (!list_is_empty(&t->timed) && t->timed_next_us < at_us)

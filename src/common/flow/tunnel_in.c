@@ -63,11 +63,10 @@ static int on_open(struct tunnel *t, struct path *p, const struct frame *head,
 		return refuse(t, head->session, now_us);
 	if (!s)
 		s = accept_session(t, head->session, SESSION_OPEN_AWAITED, now_us);
-	if (s->open == SESSION_OPEN_AWAITED && s->reset != SESSION_RESET_QUEUED &&
-	    s->reset != SESSION_RESET_SENT) {
+	/* One that was reset before its OPEN came is never opened. */
+	if (s->open == SESSION_OPEN_AWAITED && s->reset == SESSION_RESET_NONE) {
 		s->open = SESSION_OPEN_DONE;
-		if (s->reset == SESSION_RESET_NONE)
-			list_remove(&s->timed_node);
+		list_remove(&s->timed_node);
 		t->counters.opened++;
 		t->ops->opened(s, &info);
 		if (s->user && (reorder_has_bytes(&s->in) || session_is_at_end(s)))

@@ -27,6 +27,7 @@ struct acceptor {
 	void *user;
 	bool is_closed;
 
+	uint64_t *rejected;
 	uint64_t lines_since_ms; /* the rate limit of log lines about rejections */
 	uint32_t lines, lines_dropped;
 	char name[280]; /* a host name of 255 bytes and a port */
@@ -100,6 +101,7 @@ __attribute__((format(printf, 2, 3))) static void reject(struct pending *p, cons
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
 	sockaddr_text(&p->from, from);
+	++*p->acceptor->rejected;
 	if (may_log(p->acceptor))
 		log_warn("listener %s: rejected %s: %s", p->acceptor->name, from, why);
 	close(pending_take_fd(p));
@@ -238,7 +240,8 @@ static bool on_accepted(void *user, int fd, const struct sockaddr_storage *from)
 }
 
 int acceptor_open(uv_loop_t *loop, int listen_fd, const char *name, uint32_t hello_wait_ms,
-		  acceptor_hello *on_hello, void *user, struct acceptor **ret)
+		  acceptor_hello *on_hello, void *user, uint64_t *rejected,
+		  struct acceptor **ret)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
 	int err;
@@ -246,7 +249,7 @@ int acceptor_open(uv_loop_t *loop, int listen_fd, const char *name, uint32_t hel
 	if (!a)
 		return -ENOMEM;
 	*a = (struct acceptor){.loop = loop, .hello_wait_ms = hello_wait_ms, .on_hello = on_hello,
-			       .user = user, .held = 1};
+			       .user = user, .rejected = rejected, .held = 1};
 	list_init(&a->pending);
 	snprintf(a->name, sizeof(a->name), "%s", name);
 	err = listener_open(loop, listen_fd, name, on_accepted, a, &a->listener);

@@ -255,7 +255,7 @@ static void read_on(struct control_conn *conn)
 		control_conn_close(conn, control_conn_in_len(conn) > 0
 						 ? "it ended in the middle of a request"
 						 : NULL);
-	else if (control_conn_in_len(conn) == sizeof(conn->in))
+	else if (conn->dialect && control_conn_in_len(conn) == sizeof(conn->in))
 		conn->dialect->refuse(conn, "the request is too long");
 	else
 		await_input(conn);

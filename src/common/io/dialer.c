@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/io/conn.h"
+#include "common/io/descriptors.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -166,8 +167,11 @@ static int attempt_start(struct dialer *d, const struct addrinfo *ai)
 {
 	struct attempt *a;
 	int err;
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd;
 
+	if (descriptors_are_short())
+		return -EMFILE;
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	err = -ENOMEM;

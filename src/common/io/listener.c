@@ -5,6 +5,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/log.h"
+#include "common/io/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,8 +140,13 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	for (unsigned int i = 0; i < ACCEPTS_MAX && !l->is_closed; i++) {
 		struct sockaddr_storage from = {0};
 		socklen_t len = sizeof(from);
-		int fd = accept4(l->fd, (struct sockaddr *)&from, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
+
+		if (descriptors_are_short()) {
+			starve(l, EMFILE);
+			return;
+		}
+		fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && errno == EAGAIN)
 			return;

@@ -222,22 +222,15 @@ static bool is_loopback(const char *host)
 }
 
 /* Open to whoever reaches it is allowed, and said. */
-static int check_auth(struct daemon *d)
+static void warn_if_open(const struct daemon *d)
 {
 	const struct conf *c = &d->conf;
 	bool is_open = !is_loopback(c->comm.host);
 
-	if (c->key_file[0])
-		return read_key(c->key_file, &d->key);
-	if (c->require_auth) {
-		log_error("--require-auth needs --key-file");
-		return 2;
-	}
 	for (size_t i = 0; i < c->listen_count; i++)
 		is_open |= !is_loopback(c->listen[i].host);
-	if (is_open)
+	if (is_open && d->key.len == 0)
 		log_warn("no key is set: whoever reaches the listen and comm addresses may use them");
-	return 0;
 }
 
 static void raise_file_limit(void)
@@ -293,7 +286,7 @@ static void start_signals(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	int code = check_auth(d);
+	int code = d->conf.key_file[0] ? read_key(d->conf.key_file, &d->key) : 0;
 
 	if (code == 0)
 		code = open_control(d);
@@ -335,6 +328,7 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	if (code != 0)
 		return code;
 	start_signals(d);
+	warn_if_open(d);
 	log_info("%s %s is running: comm %s:%u, %u worker(s), memory limit %llu MiB", ops->program,
 		 MPP_VERSION, d->conf.comm.host, d->conf.comm.port, d->conf.workers,
 		 (unsigned long long)(d->conf.memory_limit_bytes / MIB));

@@ -84,7 +84,7 @@ static int accept_on(struct gate_listener *l)
 
 	snprintf(name, sizeof(name), "%s:%u", l->address.host, l->address.port);
 	return acceptor_open(&l->gate->daemon->main.loop, l->fd, name, d->conf.hello_wait_ms,
-			     on_hello, l, &l->acceptor);
+			     on_hello, l, &l->gate->daemon->rejected, &l->acceptor);
 }
 
 int gate_open(struct gate *g, struct daemon *d, const struct conf_address *list, size_t count,

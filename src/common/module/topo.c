@@ -106,12 +106,9 @@ size_t topo_from_json(const json_t *args, struct conf_address ret_addresses[CONF
 
 json_t *topo_ratios_json(const struct conf_address *list, size_t count)
 {
-	json_t *ratios = json_object();
-	char name[CONF_HOST_MAX + 8];
+	json_t *ratios = json_array();
 
-	for (size_t i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "%s:%u", list[i].host, list[i].port);
-		json_object_set_new(ratios, name, json_integer(list[i].ratio));
-	}
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(ratios, json_integer(list[i].ratio));
 	return json_pack("{s:o}", "ratios", ratios);
 }

@@ -22,7 +22,7 @@ const struct conf_address *topo_find(const struct conf_address *list, size_t cou
 json_t *topo_to_json(const struct conf_address *list, size_t count);
 size_t topo_from_json(const json_t *args, struct conf_address ret_addresses[CONF_ADDRESSES_MAX]);
 
-/* {"ratios": {"host:port": ratio, ...}}, for the reply. */
+/* {"ratios": [...]}, in the order of the addresses, for the reply. */
 json_t *topo_ratios_json(const struct conf_address *list, size_t count);
 
 #endif

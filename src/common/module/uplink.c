@@ -80,6 +80,13 @@ static int on_frame(struct subflow *s, const struct frame *head, const uint8_t *
 	return u->ops->frame(u, head, control, data);
 }
 
+static void on_blocked(struct subflow *s)
+{
+	struct uplink *u = subflow_user(s);
+
+	u->ops->blocked(u);
+}
+
 static void on_room(struct subflow *s)
 {
 	struct uplink *u = subflow_user(s);
@@ -95,6 +102,7 @@ static void on_lost(struct subflow *s, const char *why)
 static const struct subflow_ops subflow_ops = {
 	.up = on_up,
 	.frame = on_frame,
+	.blocked = on_blocked,
 	.room = on_room,
 	.lost = on_lost,
 };

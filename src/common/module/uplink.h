@@ -18,6 +18,7 @@ struct uplink_ops {
 	bool (*up)(struct uplink *u, const struct hello_ack *ack);
 	int (*frame)(struct uplink *u, const struct frame *head, const uint8_t *control,
 		     const struct slice *data);
+	void (*blocked)(struct uplink *u); /* as subflow_ops */
 	void (*room)(struct uplink *u);
 	/* It was up and is gone; it will be dialled again. */
 	void (*down)(struct uplink *u, const char *why);

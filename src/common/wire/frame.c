@@ -35,36 +35,36 @@ struct frame_rule {
 	uint32_t len_min, len_max;
 };
 
-#define TYPE_FIRST FRAME_HELLO
+#define TYPE_0 0x80 /* types count up from the one above it */
 #define TYPE_LAST FRAME_DATAGRAM
 
 /* DATA's len_max is what was agreed. No length fits DATAGRAM: it is not spoken yet. */
 static const struct frame_rule rules[] = {
-	[FRAME_HELLO - TYPE_FIRST] = {"HELLO", 0, false, false, HELLO_BYTES, HELLO_BYTES},
-	[FRAME_HELLO_ACK - TYPE_FIRST] = {"HELLO_ACK", 0, false, false, HELLO_ACK_BYTES,
-					  HELLO_ACK_BYTES},
-	[FRAME_AUTH - TYPE_FIRST] = {"AUTH", 0, false, false, MAC_BYTES, MAC_BYTES},
-	[FRAME_OPEN - TYPE_FIRST] = {"OPEN", 0, true, false, 2, 2 * ADDRESS_MAX},
-	[FRAME_DATA - TYPE_FIRST] = {"DATA", FRAME_FLAG_FIN, true, true, 0, FRAME_PAYLOAD_MAX},
-	[FRAME_ACK - TYPE_FIRST] = {"ACK", 0, true, true, ACK_FIXED_BYTES, ACK_PAYLOAD_MAX},
-	[FRAME_RESET - TYPE_FIRST] = {"RESET", FRAME_FLAG_ANSWER, true, true, RESET_FIXED_BYTES,
-				      RESET_FIXED_BYTES + RESET_REASON_MAX},
-	[FRAME_PING - TYPE_FIRST] = {"PING", 0, false, false, 8, 8},
-	[FRAME_PONG - TYPE_FIRST] = {"PONG", 0, false, false, 8, 8},
-	[FRAME_PATH_LOST - TYPE_FIRST] = {"PATH_LOST", 0, false, false, 8, 8},
-	[FRAME_PATH_STALLED - TYPE_FIRST] = {"PATH_STALLED", 0, false, false, 8, 8},
-	[FRAME_PATH_BACK - TYPE_FIRST] = {"PATH_BACK", 0, false, false, 8, 8},
-	[FRAME_DRAIN - TYPE_FIRST] = {"DRAIN", 0, false, false, 0, 0},
-	[FRAME_DRAINED - TYPE_FIRST] = {"DRAINED", 0, false, false, 0, 0},
-	[FRAME_TUNNEL_CLOSE - TYPE_FIRST] = {"TUNNEL_CLOSE", 0, false, false, 0, 0},
-	[FRAME_DATAGRAM - TYPE_FIRST] = {"DATAGRAM", 0, false, false, 1, 0},
+	[FRAME_HELLO - TYPE_0] = {"HELLO", 0, false, false, HELLO_BYTES, HELLO_BYTES},
+	[FRAME_HELLO_ACK -
+		TYPE_0] = {"HELLO_ACK", 0, false, false, HELLO_ACK_BYTES, HELLO_ACK_BYTES},
+	[FRAME_AUTH - TYPE_0] = {"AUTH", 0, false, false, MAC_BYTES, MAC_BYTES},
+	[FRAME_OPEN - TYPE_0] = {"OPEN", 0, true, false, 2, 2 * ADDRESS_MAX},
+	[FRAME_DATA - TYPE_0] = {"DATA", FRAME_FLAG_FIN, true, true, 0, FRAME_PAYLOAD_MAX},
+	[FRAME_ACK - TYPE_0] = {"ACK", 0, true, true, ACK_FIXED_BYTES, ACK_PAYLOAD_MAX},
+	[FRAME_RESET - TYPE_0] = {"RESET", FRAME_FLAG_ANSWER, true, true, RESET_FIXED_BYTES,
+				  RESET_FIXED_BYTES + RESET_REASON_MAX},
+	[FRAME_PING - TYPE_0] = {"PING", 0, false, false, 8, 8},
+	[FRAME_PONG - TYPE_0] = {"PONG", 0, false, false, 8, 8},
+	[FRAME_PATH_LOST - TYPE_0] = {"PATH_LOST", 0, false, false, 8, 8},
+	[FRAME_PATH_STALLED - TYPE_0] = {"PATH_STALLED", 0, false, false, 8, 8},
+	[FRAME_PATH_BACK - TYPE_0] = {"PATH_BACK", 0, false, false, 8, 8},
+	[FRAME_DRAIN - TYPE_0] = {"DRAIN", 0, false, false, 0, 0},
+	[FRAME_DRAINED - TYPE_0] = {"DRAINED", 0, false, false, 0, 0},
+	[FRAME_TUNNEL_CLOSE - TYPE_0] = {"TUNNEL_CLOSE", 0, false, false, 0, 0},
+	[FRAME_DATAGRAM - TYPE_0] = {"DATAGRAM", 0, false, false, 1, 0},
 };
 
 const char *frame_type_name(uint8_t type)
 {
-	if (type < TYPE_FIRST || type > TYPE_LAST)
+	if (type <= TYPE_0 || type > TYPE_LAST)
 		return "?";
-	return rules[type - TYPE_FIRST].name;
+	return rules[type - TYPE_0].name;
 }
 
 /* The header is of fixed size and done for every frame: it needs no cursor and no checks of
@@ -127,9 +127,9 @@ int frame_decode(const uint8_t in[FRAME_HEADER_BYTES], uint32_t payload_max, str
 	const struct frame_rule *rule;
 	uint32_t len_max;
 
-	if (f.type < TYPE_FIRST || f.type > TYPE_LAST)
+	if (f.type <= TYPE_0 || f.type > TYPE_LAST)
 		return -EPROTO;
-	rule = &rules[f.type - TYPE_FIRST];
+	rule = &rules[f.type - TYPE_0];
 	len_max = f.type == FRAME_DATA ? payload_max : rule->len_max;
 	if ((f.flags & ~rule->flags) != 0 || in[2] != 0 || in[3] != 0)
 		return -EPROTO;
@@ -195,7 +195,7 @@ int hello_decode(const uint8_t *in, size_t len, struct hello *ret)
 {
 	uint8_t magic[sizeof(hello_magic)];
 	struct reader r;
-	struct hello h;
+	struct hello h = {0};
 
 	reader_init(&r, in, len);
 	reader_bytes(&r, magic, sizeof(magic));
@@ -244,7 +244,7 @@ static bool hello_ack_is_valid(const struct hello_ack *h)
 int hello_ack_decode(const uint8_t *in, size_t len, struct hello_ack *ret)
 {
 	struct reader r;
-	struct hello_ack h;
+	struct hello_ack h = {0};
 
 	reader_init(&r, in, len);
 	h.version = reader_u8(&r);
@@ -416,16 +416,11 @@ int ack_decode(const struct frame *head, const uint8_t *in, size_t len, struct a
 }
 
 static const char *const reset_names[] = {
-	[RESET_FINISHED] = "finished",
-	[RESET_BY_PEER] = "by_peer",
-	[RESET_REFUSED] = "refused",
-	[RESET_BY_OPERATOR] = "by_operator",
-	[RESET_NO_PATH] = "no_path",
-	[RESET_NO_OPEN] = "no_open",
-	[RESET_PROTOCOL] = "protocol",
-	[RESET_LIMIT] = "limit",
-	[RESET_CLOSING] = "closing",
-	[RESET_TIMEOUT] = "timeout",
+	[RESET_FINISHED] = "finished", [RESET_BY_PEER] = "by_peer",
+	[RESET_REFUSED] = "refused",   [RESET_BY_OPERATOR] = "by_operator",
+	[RESET_NO_PATH] = "no_path",   [RESET_NO_OPEN] = "no_open",
+	[RESET_PROTOCOL] = "protocol", [RESET_LIMIT] = "limit",
+	[RESET_CLOSING] = "closing",   [RESET_TIMEOUT] = "timeout",
 };
 
 const char *reset_code_name(uint32_t code)

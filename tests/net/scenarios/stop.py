@@ -153,7 +153,7 @@ def http_dialect(lab):
         base = f"http://{host}:{port}"
         module.node.output([*curl, f"{base}/healthz"])
         status = json.loads(module.node.output([*curl, f"{base}/status"]))
-        expect(status.get("version"), f"{module.name}: /status says {status}")
+        expect(status["stats"].get("version") and status["health"]["live"], f"{module.name}: /status says {status}")
         metrics = module.node.output([*curl, f"{base}/metrics"]).splitlines()
         samples = [line for line in metrics if line and not line.startswith("#")]
         expect(len(samples) > 5, f"{module.name}: {len(samples)} metrics")

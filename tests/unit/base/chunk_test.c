@@ -3,9 +3,12 @@
 #include "common/base/chunk.h"
 #include "common/base/limits.h"
 
+#include <string.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
-#include <string.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 #define LIMIT_BYTES (256u * KIB)
@@ -31,9 +34,15 @@ static void test_size_is_of_smallest_class_that_fits(void **state)
 		size_t asked;
 		uint32_t size;
 	} cases[] = {
-		{0, KIB},	   {1, KIB},		{KIB, KIB},	     {KIB + 1, 4 * KIB},
-		{4 * KIB, 4 * KIB}, {4 * KIB + 1, 16 * KIB}, {16 * KIB, 16 * KIB},
-		{16 * KIB + 1, CHUNK_LARGE}, {CHUNK_LARGE, CHUNK_LARGE},
+		{0, KIB},
+		{1, KIB},
+		{KIB, KIB},
+		{KIB + 1, 4 * KIB},
+		{4 * KIB, 4 * KIB},
+		{4 * KIB + 1, 16 * KIB},
+		{16 * KIB, 16 * KIB},
+		{16 * KIB + 1, CHUNK_LARGE},
+		{CHUNK_LARGE, CHUNK_LARGE},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -89,8 +98,8 @@ static void test_last_given_back_is_first_reused(void **state)
 static void test_spares_are_bounded(void **state)
 {
 	struct chunk_pool *pool = *state;
-	struct chunk *chunks[CHUNK_SPARES + 10];
-	const size_t count = sizeof(chunks) / sizeof(*chunks);
+	enum { count = CHUNK_SPARES + 10 };
+	struct chunk *chunks[count];
 
 	for (size_t i = 0; i < count; i++)
 		chunks[i] = chunk_new(pool, KIB);

@@ -1,10 +1,12 @@
 /* The clock counts microseconds of CLOCK_MONOTONIC and never goes back. */
 #include "common/base/clock.h"
 
+#include <time.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <time.h>
+
 #include <cmocka.h>
 
 static uint64_t monotonic_us(void)

@@ -3,10 +3,13 @@
 #include "common/base/idmap.h"
 #include "common/base/rng.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 #define KEYS 600

@@ -2,10 +2,13 @@
 #include "common/base/rangeset.h"
 #include "common/base/rng.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 static void check_ranges(const struct rangeset *s, const struct range *expected, size_t count)

@@ -2,9 +2,12 @@
  * a failure stays a failure. */
 #include "common/base/reader.h"
 
+#include <string.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
-#include <string.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 static const uint8_t bytes[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -35,10 +38,18 @@ static void test_every_field_cut_short_is_bad_and_zero(void **state)
 
 			reader_init(&r, bytes, have);
 			switch (sizes[i]) {
-			case 1: v = reader_u8(&r); break;
-			case 2: v = reader_u16(&r); break;
-			case 4: v = reader_u32(&r); break;
-			case 8: v = reader_u64(&r); break;
+			case 1:
+				v = reader_u8(&r);
+				break;
+			case 2:
+				v = reader_u16(&r);
+				break;
+			case 4:
+				v = reader_u32(&r);
+				break;
+			case 8:
+				v = reader_u64(&r);
+				break;
 			}
 			assert_true(v == 0);
 			assert_true(r.is_bad);

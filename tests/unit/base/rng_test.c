@@ -2,17 +2,20 @@
  * kernel's bytes come in full. */
 #include "common/base/rng.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 /* The outputs that xoshiro256** is published to give from the state {1, 2, 3, 4}. */
 static void test_known_outputs(void **state)
 {
-	static const uint64_t known[] = {11520, 0, 1509978240, 1215971899390074240,
-					 1216172134540287360, 607988272756665600};
+	static const uint64_t known[] = {
+		11520, 0, 1509978240, 1215971899390074240, 1216172134540287360, 607988272756665600};
 	struct rng rng = {{1, 2, 3, 4}};
 
 	(void)state;

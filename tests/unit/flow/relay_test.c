@@ -43,7 +43,7 @@ static void on_send(struct hop *h, const struct frame *head, const uint8_t *cont
 
 	assert_false(h->is_blocked);
 	assert_true(e->count < SENT_MAX);
-	*s = (struct sent){ .head = *head };
+	*s = (struct sent){.head = *head};
 	if (head->len)
 		s->first = head->type == FRAME_DATA ? data->at[0] : control[0];
 	if (head->type == FRAME_PATH_LOST)
@@ -70,7 +70,7 @@ static void on_close(struct hop *h, const char *why)
 	e->hop = NULL;
 }
 
-static const struct relay_ops ops = { .send = on_send, .pause = on_pause, .close = on_close };
+static const struct relay_ops ops = {.send = on_send, .pause = on_pause, .close = on_close};
 
 enum { UP0, UP1, DOWN0, DOWN1 };
 
@@ -78,7 +78,7 @@ static void add(struct fixture *f, int which, uint32_t weight, size_t room)
 {
 	struct end *e = &f->ends[which];
 
-	*e = (struct end){ .room = room };
+	*e = (struct end){.room = room};
 	e->hop = relay_add_hop(f->relay, which <= UP1 ? HOP_UP : HOP_DOWN, weight, e);
 	e->hop->is_blocked = room == 0;
 	e->is_paused = e->hop->is_paused;
@@ -103,8 +103,8 @@ static void lose(struct fixture *f, int which)
 static void data(struct fixture *f, int from, uint64_t offset, uint32_t len, uint8_t fill)
 {
 	struct chunk *c = chunk_new(&f->chunks, len ? len : 1);
-	struct slice s = { .chunk = c, .at = c->bytes, .len = len };
-	struct frame head = { .type = FRAME_DATA, .session = 1, .offset = offset, .len = len };
+	struct slice s = {.chunk = c, .at = c->bytes, .len = len};
+	struct frame head = {.type = FRAME_DATA, .session = 1, .offset = offset, .len = len};
 
 	memset(c->bytes, fill, len);
 	relay_receive(f->relay, f->ends[from].hop, &head, NULL, &s);
@@ -114,7 +114,7 @@ static void data(struct fixture *f, int from, uint64_t offset, uint32_t len, uin
 static void control(struct fixture *f, int from, uint8_t type, uint32_t len, uint8_t fill)
 {
 	uint8_t payload[FRAME_CONTROL_MAX];
-	struct frame head = { .type = type, .session = 1, .len = len };
+	struct frame head = {.type = type, .session = 1, .len = len};
 
 	memset(payload, fill, sizeof(payload));
 	relay_receive(f->relay, f->ends[from].hop, &head, payload, NULL);
@@ -123,7 +123,7 @@ static void control(struct fixture *f, int from, uint8_t type, uint32_t len, uin
 static void event(struct fixture *f, int from, uint64_t id)
 {
 	uint8_t payload[8];
-	struct frame head = { .type = FRAME_PATH_LOST };
+	struct frame head = {.type = FRAME_PATH_LOST};
 
 	head.len = (uint32_t)u64_encode(id, payload, sizeof(payload));
 	relay_receive(f->relay, f->ends[from].hop, &head, payload, NULL);
@@ -405,7 +405,7 @@ static void a_pause_ends_with_the_queue(void **state)
 
 static void drops_what_is_not_forwarded(void **state)
 {
-	static const uint8_t types[] = { FRAME_HELLO, FRAME_PING, FRAME_DRAIN, FRAME_DRAINED };
+	static const uint8_t types[] = {FRAME_HELLO, FRAME_PING, FRAME_DRAIN, FRAME_DRAINED};
 	struct fixture *f = *state;
 
 	add(f, UP0, 1, 100);

@@ -17,6 +17,7 @@ struct gate {
 	struct capture log;
 	uint16_t port;
 	unsigned int hellos;
+	uint64_t rejected;
 	int fd;
 	struct hello hello;
 	struct sockaddr_storage from;
@@ -43,7 +44,7 @@ static void gate_open(struct gate *g, uint32_t hello_wait_ms)
 	log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	assert_int_equal(listener_bind("127.0.0.1", 0, &fd, why), 0);
 	g->port = socket_port(fd);
-	assert_int_equal(acceptor_open(&g->t.w.loop, fd, "gate", hello_wait_ms, on_hello, g,
+	assert_int_equal(acceptor_open(&g->t.w.loop, fd, "gate", hello_wait_ms, on_hello, g, &g->rejected,
 				       &g->acceptor),
 			 0);
 	close(fd);

@@ -17,6 +17,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,11 +25,21 @@
 
 #define TEST_SECONDS_MAX 60
 
+/* One turn; returns when the next has something to do, but soon also without, because what is
+ * awaited may be outside of the loop. */
+static inline void turn(struct worker *w)
+{
+	struct pollfd p = {.fd = uv_backend_fd(&w->loop), .events = POLLIN};
+
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	poll(&p, 1, 1);
+}
+
 /* Turns the loop of `w` until `condition` holds. */
-#define await(w, condition)                                    \
-	do {                                                   \
-		while (!(condition))                           \
-			uv_run(&(w)->loop, UV_RUN_ONCE);       \
+#define await(w, condition)          \
+	do {                         \
+		while (!(condition)) \
+			turn(w);     \
 	} while (0)
 
 struct turner {

@@ -483,7 +483,6 @@ static void frames_of_all_sizes_arrive_in_order(void **state)
 	}
 	await(&p.t.w, p.accepter.data_bytes == sent);
 	assert_int_equal(p.accepter.bad_bytes, 0);
-	assert_true(p.dialler.rooms > 0);
 	assert_true(subflow_bytes_out(p.dialler.s) > sent);
 	assert_true(subflow_bytes_in(p.accepter.s) > sent);
 	pair_done(&p);

@@ -3,10 +3,13 @@
 #include "common/wire/deframer.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include <cmocka.h>
 
 #define PAYLOAD_MAX 4096u
