@@ -80,6 +80,8 @@
 /* Until the first sample: what most links take in a few ms, and no more than a fair burst. */
 #define PATH_CAP_FIRST_BYTES (256u * KIB)
 #define PATH_FRAME_FIRST_BYTES (16u * KIB)
+/* A frame and its header fill one read at the other end: longer ones fall into two pieces there. */
+#define FRAME_WHOLE_BYTES (CHUNK_LARGE - 24u)
 /* A frame is at most so much of its path's time: it holds the head of the line for as long. */
 #define PATH_FRAME_MS 2u
 /* In flight at least so much time, so that a busy machine's 4 ms time slices leave no hole in a
@@ -100,6 +102,8 @@
  * are paused: eight frames at their largest, enough to keep three hops busy between two turns of
  * the loop, and 1 MiB for both directions of a tunnel. */
 #define RELAY_QUEUE_BYTES (512u * KIB)
+/* Frames of one turn stay together on one hop for so many bytes: one system call for all. */
+#define RELAY_BURST_BYTES (4u * KIB)
 /* A hop that had no room makes up for so much of its share afterwards: what a socket buffer
  * swallows at once must not bend the ratios, what a slow hop never could carry must not count. */
 #define RELAY_LAG_BYTES (512u * KIB)
@@ -122,6 +126,7 @@
 
 /* ---- time (milliseconds) ---- */
 #define ACK_DELAY_US 1000u	   /* an ACK waits at most so long for company */
+#define ACK_ALONG_BYTES (16u * KIB) /* on a path with no more in flight it rides along at once */
 #define ACK_BYTES (128u * KIB)	   /* or for so many bytes */
 #define RESEND_RESET_MS 200u	   /* an unanswered RESET, doubling to PROBE_MAX_MS */
 #define PROBE_MIN_MS 200u	   /* a sender without credit asks, doubling */

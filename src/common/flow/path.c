@@ -57,7 +57,7 @@ static void update_limits(struct path *p)
 	uint64_t frame_bytes = p->rate_Bps * PATH_FRAME_MS / 1000;
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
-	p->frame_bytes = (uint32_t)min_u64(frame_bytes, p->payload_max);
+	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
 	p->cap_bytes = max_u64(max_u64(2 * bdp_bytes, floor_bytes), 2 * (uint64_t)p->frame_bytes);
 }
 

@@ -19,14 +19,19 @@ static enum hop_side other_side(enum hop_side side)
  * has sent least for its weight. NULL when none has room. */
 static struct hop *pick_hop(struct relay *r, enum hop_side side)
 {
+	struct relay_queue *q = &r->queue[side];
 	struct hop *best = NULL;
 
+	if (q->current && !q->current->is_blocked && q->burst_bytes < RELAY_BURST_BYTES)
+		return q->current;
+	q->burst_bytes = 0;
 	list_for_each (node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		if (!h->is_blocked && (!best || h->pass < best->pass))
 			best = h;
 	}
+	q->current = best;
 	return best;
 }
 
@@ -40,6 +45,7 @@ static void account_sent(struct relay *r, struct hop *h, const struct frame *hea
 	if (h->pass > q->pass)
 		q->pass = h->pass;
 	h->pass += (double)(FRAME_HEADER_BYTES + head->len) / h->weight;
+	q->burst_bytes += FRAME_HEADER_BYTES + head->len;
 	if (head->type == FRAME_DATA)
 		h->sent_bytes += head->len;
 }
@@ -218,6 +224,8 @@ static void take_out(struct relay *r, struct hop *h)
 {
 	list_remove(&h->node);
 	r->hop_count[h->side]--;
+	if (r->queue[h->side].current == h)
+		r->queue[h->side].current = NULL;
 }
 
 static void close_hops(struct relay *r, enum hop_side side, const char *why)
@@ -338,6 +346,7 @@ static void run_side(struct relay *r, enum hop_side side)
 		free_item(r, item);
 	}
 	update_pause(r, side);
+	r->queue[side].current = NULL;
 }
 
 void relay_run(struct relay *r)

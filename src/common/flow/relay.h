@@ -68,6 +68,8 @@ struct relay_queue {
 	size_t bytes;		   /* of both: payloads and the items themselves */
 	bool is_full;		   /* passed its mark and is not yet half empty */
 	double pass;		   /* of the hop that was picked last */
+	struct hop *current;	   /* this turn's frames stay on it, */
+	uint32_t burst_bytes;	   /* of which it has got so many */
 };
 
 #define RELAY_EVENTS 64 /* event ids remembered, to forward each once */

@@ -130,7 +130,7 @@ struct path *scheduler_pick_control(struct path *const *paths, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
-		if (p->is_up && !p->is_blocked && (!best || p->base_rtt_us < best->base_rtt_us))
+		if (p->is_up && !p->is_blocked && (!best || arrival_us(p) < arrival_us(best)))
 			best = p;
 	}
 	return best;

@@ -30,7 +30,7 @@ void scheduler_on_sent(struct path *p, uint32_t len);
 /* A path joins: it starts level with the others. */
 void scheduler_on_join(struct path *const *paths, size_t count, struct path *p);
 
-/* The path for control frames: the least RTT among those that are up and not blocked, or NULL. */
+/* The path for control frames: where they arrive first, of those that are not blocked; or NULL. */
 struct path *scheduler_pick_control(struct path *const *paths, size_t count);
 
 #endif

@@ -108,17 +108,27 @@ static void send_ack(struct session *s, struct path *p, uint64_t now_us)
 
 void send_acks(struct tunnel *t, uint64_t now_us)
 {
-	/* One that is not due yet rides along when something is written anyway. */
-	bool is_writing = !list_is_empty(&t->ready) || !list_is_empty(&t->resends);
 	struct path *p;
 
 	while ((p = control_path(t)) != NULL) {
 		struct list *from = list_is_empty(&t->acks_now) ? &t->acks : &t->acks_now;
 		struct session *s = list_first(from, struct session, ack_node);
 
-		if (list_is_empty(from) ||
-		    (from == &t->acks && !is_writing && s->ack_due_us > now_us))
+		if (list_is_empty(from) || (from == &t->acks && s->ack_due_us > now_us))
 			return;
+		list_remove(&s->ack_node);
+		send_ack(s, p, now_us);
+	}
+}
+
+/* ACKs that are not due yet ride along with bytes that have just been put on `p`: one system call
+ * for both. Not on a busy path, where they would wait behind what it carries. */
+static void send_acks_along(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	while (!list_is_empty(&t->acks) && !p->is_blocked &&
+	       p->inflight_bytes <= ACK_ALONG_BYTES) {
+		struct session *s = list_first(&t->acks, struct session, ack_node);
+
 		list_remove(&s->ack_node);
 		send_ack(s, p, now_us);
 	}
@@ -173,8 +183,8 @@ static void send_new_bytes(struct session *s, struct path *p, size_t len, uint64
 	send_segment(s, p, sendq_push_take(&s->out, t->budget, p, data, len == 0, now_us));
 }
 
-/* One read from the client or server becomes one frame on `p`. */
-static void pull_for_path(struct session *s, struct path *p, uint64_t now_us)
+/* One read from the client or server becomes one frame on `p`; false when there was nothing. */
+static bool pull_for_path(struct session *s, struct path *p, uint64_t now_us)
 {
 	struct tunnel *t = s->tunnel;
 	uint64_t credit = s->out.credit - s->out.next;
@@ -189,7 +199,7 @@ static void pull_for_path(struct session *s, struct path *p, uint64_t now_us)
 	s->pull_was_full = n == (ssize_t)size;
 	if (n < 0 && n != -EAGAIN) {
 		session_reset(s, RESET_BY_PEER, "connection reset", now_us);
-		return;
+		return false;
 	}
 	if (n == 0)
 		s->source = SESSION_SOURCE_ENDED;
@@ -198,6 +208,7 @@ static void pull_for_path(struct session *s, struct path *p, uint64_t now_us)
 	if (n >= 0)
 		send_new_bytes(s, p, (size_t)n, now_us);
 	session_update_ready(s, now_us);
+	return n >= 0;
 }
 
 /* Deficit round robin (Shreedhar and Varghese 1995): the session in front sends until its turn is
@@ -217,15 +228,20 @@ static struct session *next_session(struct tunnel *t)
 
 void send_new(struct tunnel *t, uint64_t now_us)
 {
+	struct path *last = NULL;
+
 	while (!list_is_empty(&t->ready) && !chunk_pool_is_full(&t->budget->chunks)) {
 		struct session *s = next_session(t);
 		bool is_bulk = s->pull_was_full || t->ready.next->next != &t->ready;
 		struct path *p = t->config.scheduler->pick(t->paths, t->path_count, is_bulk);
 
 		if (!p)
-			return;
-		pull_for_path(s, p, now_us);
+			break;
+		if (pull_for_path(s, p, now_us))
+			last = p;
 	}
+	if (last)
+		send_acks_along(t, last, now_us);
 	if (list_is_empty(&t->ready))
 		for (size_t i = 0; i < t->path_count; i++)
 			if (path_has_room(t->paths[i]))

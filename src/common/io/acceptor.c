@@ -240,16 +240,19 @@ static bool on_accepted(void *user, int fd, const struct sockaddr_storage *from)
 }
 
 int acceptor_open(uv_loop_t *loop, int listen_fd, const char *name, uint32_t hello_wait_ms,
-		  acceptor_hello *on_hello, void *user, uint64_t *rejected,
-		  struct acceptor **ret)
+		  acceptor_hello *on_hello, void *user, uint64_t *rejected, struct acceptor **ret)
 {
 	struct acceptor *a = calloc(1, sizeof(*a));
 	int err;
 
 	if (!a)
 		return -ENOMEM;
-	*a = (struct acceptor){.loop = loop, .hello_wait_ms = hello_wait_ms, .on_hello = on_hello,
-			       .user = user, .rejected = rejected, .held = 1};
+	*a = (struct acceptor){.loop = loop,
+			       .hello_wait_ms = hello_wait_ms,
+			       .on_hello = on_hello,
+			       .user = user,
+			       .rejected = rejected,
+			       .held = 1};
 	list_init(&a->pending);
 	snprintf(a->name, sizeof(a->name), "%s", name);
 	err = listener_open(loop, listen_fd, name, on_accepted, a, &a->listener);

@@ -20,8 +20,7 @@ typedef void acceptor_hello(void *user, int fd, const struct hello *hello,
 /* Accepts on a duplicate of `listen_fd`. `name` ("10.0.0.1:7000") is copied; `*rejected`
  * (borrowed) counts what was closed. */
 int acceptor_open(uv_loop_t *loop, int listen_fd, const char *name, uint32_t hello_wait_ms,
-		  acceptor_hello *on_hello, void *user, uint64_t *rejected,
-		  struct acceptor **ret);
+		  acceptor_hello *on_hello, void *user, uint64_t *rejected, struct acceptor **ret);
 void acceptor_close(struct acceptor *a); /* frees it, by way of the loop; NULL is fine */
 
 #endif

@@ -19,7 +19,7 @@ struct conn;
 struct conn_ops {
 	void (*readable)(struct conn *c); /* bytes, an end or an error: read */
 	void (*writable)(struct conn *c); /* only while conn_want_write; it is one-shot */
-	void (*closed)(struct conn *c);   /* the memory is the owner's again */
+	void (*closed)(struct conn *c);	  /* the memory is the owner's again */
 };
 
 struct conn {
@@ -27,7 +27,7 @@ struct conn {
 	struct worker *worker;
 	const struct conn_ops *ops;
 	void *user;
-	int fd; /* -1 once closed */
+	int fd;	    /* -1 once closed */
 	int events; /* armed now; may be more than is wanted */
 	bool wants_read, wants_write;
 };
@@ -35,7 +35,8 @@ struct conn {
 /* Takes the descriptor (made non-blocking, close-on-exec; TCP_NODELAY set when it is TCP).
  * Reads are off. 0 or negative errno; on failure the descriptor is closed and `closed` is not
  * called. */
-int conn_open_take(struct conn *c, struct worker *w, int fd, const struct conn_ops *ops, void *user);
+int conn_open_take(struct conn *c, struct worker *w, int fd, const struct conn_ops *ops,
+		   void *user);
 
 void conn_want_read(struct conn *c, bool wants);
 void conn_want_write(struct conn *c);

@@ -101,8 +101,8 @@ static bool is_self_connected(int fd)
 	socklen_t here_len = sizeof(here), there_len = sizeof(there);
 
 	return !getsockname(fd, (struct sockaddr *)&here, &here_len) &&
-	       !getpeername(fd, (struct sockaddr *)&there, &there_len) &&
-	       here_len == there_len && !memcmp(&here, &there, here_len);
+	       !getpeername(fd, (struct sockaddr *)&there, &there_len) && here_len == there_len &&
+	       !memcmp(&here, &there, here_len);
 }
 
 static int connect_result(int fd)
@@ -257,8 +257,8 @@ static void on_start(struct deferred *start)
 	d->held++;
 }
 
-struct dialer *dialer_start(struct worker *w, const char *host, uint16_t port,
-			    uint32_t timeout_ms, dialer_done *done, void *user)
+struct dialer *dialer_start(struct worker *w, const char *host, uint16_t port, uint32_t timeout_ms,
+			    dialer_done *done, void *user)
 {
 	struct dialer *d = calloc(1, sizeof(*d));
 

@@ -74,8 +74,8 @@ int listener_bind(const char *host, uint16_t port, int *ret_fd, char ret_why[256
 	}
 	freeaddrinfo(addresses);
 	if (err)
-		snprintf(ret_why, 256, "cannot listen on %s%.160s%s:%u: %s", is_ipv6 ? "[" : "", host,
-			 is_ipv6 ? "]" : "", port, bind_error_text(err));
+		snprintf(ret_why, 256, "cannot listen on %s%.160s%s:%u: %s", is_ipv6 ? "[" : "",
+			 host, is_ipv6 ? "]" : "", port, bind_error_text(err));
 	return err;
 }
 
@@ -96,9 +96,9 @@ struct listener {
 /* Errors of the one connection that was to be accepted (accept(2), "Error handling"). */
 static bool is_transient(int err)
 {
-	static const int transient[] = {ECONNABORTED, EPROTO,	    EINTR,	  EPERM,
-					ENETDOWN,     ENOPROTOOPT,  EHOSTDOWN,	  ENONET,
-					EHOSTUNREACH, ENETUNREACH,  EOPNOTSUPP};
+	static const int transient[] = {ECONNABORTED, EPROTO,	   EINTR,     EPERM,
+					ENETDOWN,     ENOPROTOOPT, EHOSTDOWN, ENONET,
+					EHOSTUNREACH, ENETUNREACH, EOPNOTSUPP};
 
 	for (size_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++) {
 		if (err == transient[i])

@@ -70,7 +70,7 @@ void subflow_close(struct subflow *s, bool is_orderly);
 
 void *subflow_user(const struct subflow *s);
 void subflow_set_user(struct subflow *s, void *user);
-const char *subflow_peer(const struct subflow *s); /* "10.0.0.1:7000" or "name:7000" */
+const char *subflow_peer(const struct subflow *s);    /* "10.0.0.1:7000" or "name:7000" */
 uint64_t subflow_hop_rtt_us(const struct subflow *s); /* by PING, smoothed; 0: not yet */
 /* Also for people: bytes written and read on the socket. */
 uint64_t subflow_bytes_out(const struct subflow *s);

@@ -36,8 +36,8 @@ struct subflow {
 	enum subflow_state state;
 	struct dialer *dialer; /* while SUBFLOW_DIALLING */
 	struct conn conn;
-	uv_timer_t timer;   /* the tick; while ending, the end of patience */
-	unsigned int held;  /* by the close callbacks of timer and conn: it is freed at 0 */
+	uv_timer_t timer;     /* the tick; while ending, the end of patience */
+	unsigned int held;    /* by the close callbacks of timer and conn: it is freed at 0 */
 	uint64_t deadline_us; /* of the handshake; NEVER_US when nothing is awaited */
 
 	struct hello hello;   /* as it was sent or came */
@@ -50,7 +50,7 @@ struct subflow {
 	struct subflow_out out;
 	struct deferred flush;
 	bool is_blocked;
-	int out_err; /* negative errno: writing failed; reading will find the end */
+	int out_err;   /* negative errno: writing failed; reading will find the end */
 	bool has_pong; /* to be sent with the next flush; the newest PING wins */
 	uint64_t pong_clock;
 	uint64_t out_bytes;

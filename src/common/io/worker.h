@@ -66,7 +66,7 @@ void worker_post(struct worker *w, struct message *m);
 /* On the worker: its loop returns once the last handle of others is closed; until then turns go
  * on as ever. Nothing may be posted to it after the message that led to this. */
 void worker_stop(struct worker *w);
-/* Waits for the thread (without one: stops and runs the loop to its end here) and frees the loop. */
+/* Waits for the thread, or without one stops the loop and runs it to its end, and frees it. */
 void worker_join(struct worker *w);
 
 void worker_defer(struct worker *w, enum turn_phase phase, struct deferred *d);

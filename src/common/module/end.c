@@ -1,5 +1,5 @@
 /* Wires the tunnel core to the loop: frames to and from subflows, sessions to and from edges, and
- * one timer. */
+ * one alarm. */
 #include "common/module/end.h"
 
 #include "common/base/clock.h"
@@ -46,29 +46,20 @@ static const struct tunnel_ops tunnel_ops = {
 
 /* ---- running ---- */
 
-static void on_timer(uv_timer_t *timer)
+static void on_alarm(struct alarm *a)
 {
-	struct end *e = timer->data;
-
-	e->timer_us = NEVER_US;
-	end_wake(e);
+	end_wake(container_of(a, struct end, alarm));
 }
 
-/* The timer is only ever moved nearer: one that fires too early costs less than moving it. */
-static void set_timer(struct end *e)
+static void set_alarm(struct end *e)
 {
 	uint64_t now_us = worker_now(e->worker);
 	uint64_t at_us = tunnel_next_run_at(e->tunnel);
 	uint64_t look_us = now_us + LINGER_LOOK_MS * US_PER_MS;
-	uint64_t wait_us;
 
 	if (!list_is_empty(&e->closing) && look_us < at_us)
 		at_us = look_us;
-	if (at_us >= e->timer_us)
-		return;
-	e->timer_us = at_us;
-	wait_us = at_us > now_us ? at_us - now_us : 0;
-	uv_timer_start(&e->timer, on_timer, (wait_us + US_PER_MS - 1) / US_PER_MS, 0);
+	alarm_set(&e->alarm, at_us);
 }
 
 static void run(struct deferred *d)
@@ -79,7 +70,7 @@ static void run(struct deferred *d)
 		return;
 	edge_look_at_closing(e);
 	tunnel_run(e->tunnel, worker_now(e->worker));
-	set_timer(e);
+	set_alarm(e);
 }
 
 void end_wake(struct end *e)
@@ -107,14 +98,11 @@ void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
 	      void *user)
 {
-	*e = (struct end){
-		.ops = ops, .user = user, .worker = w, .conf = conf, .timer_us = NEVER_US
-	};
+	*e = (struct end){ .ops = ops, .user = user, .worker = w, .conf = conf };
 	list_init(&e->edges);
 	list_init(&e->closing);
 	deferred_init(&e->run, run);
-	uv_timer_init(&w->loop, &e->timer);
-	e->timer.data = e;
+	alarm_open(&e->alarm, w, on_alarm);
 	e->tunnel = tunnel_new(config, &tunnel_ops, budget, e, worker_now(w));
 	end_wake(e);
 }
@@ -126,9 +114,9 @@ void end_renew(struct end *e, const struct tunnel_id *id, enum reset_code code,
 	end_wake(e);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_alarm_closed(struct alarm *a)
 {
-	struct end *e = handle->data;
+	struct end *e = container_of(a, struct end, alarm);
 
 	e->ops->freed(e);
 }
@@ -140,7 +128,7 @@ void end_close(struct end *e)
 	e->tunnel = NULL;
 	edge_abort_all(e);
 	deferred_cancel(&e->run);
-	uv_close((uv_handle_t *)&e->timer, on_timer_closed);
+	alarm_close(&e->alarm, on_alarm_closed);
 }
 
 /* ---- paths ---- */

@@ -6,6 +6,7 @@
 
 #include "common/conf/conf.h"
 #include "common/flow/tunnel.h"
+#include "common/io/alarm.h"
 #include "common/io/subflow.h"
 #include "common/io/worker.h"
 
@@ -30,8 +31,7 @@ struct end {
 	const struct conf *conf;
 	struct tunnel *tunnel;
 	struct deferred run; /* tunnel_run at the end of the turn */
-	uv_timer_t timer;    /* tunnel_next_run_at */
-	uint64_t timer_us;   /* when it is set for; NEVER_US: it is not */
+	struct alarm alarm;  /* tunnel_next_run_at */
 	struct list edges;   /* struct edge */
 	struct list closing; /* of them, those that wait to be reset */
 	bool is_closing;

@@ -44,8 +44,8 @@ static void gate_open(struct gate *g, uint32_t hello_wait_ms)
 	log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	assert_int_equal(listener_bind("127.0.0.1", 0, &fd, why), 0);
 	g->port = socket_port(fd);
-	assert_int_equal(acceptor_open(&g->t.w.loop, fd, "gate", hello_wait_ms, on_hello, g, &g->rejected,
-				       &g->acceptor),
+	assert_int_equal(acceptor_open(&g->t.w.loop, fd, "gate", hello_wait_ms, on_hello, g,
+				       &g->rejected, &g->acceptor),
 			 0);
 	close(fd);
 	capture_start(&g->log);

@@ -3,13 +3,12 @@
 #ifndef TESTS_UNIT_IO_LOOP_H
 #define TESTS_UNIT_IO_LOOP_H
 
-/* clang-format off: cmocka needs these before it */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
+
+#include <cmocka.h> /* which needs those before it */
 
 #include "common/base/chunk.h"
 #include "common/base/log.h"
@@ -66,8 +65,7 @@ static inline void turner_done(struct turner *t)
 /* A blocking socket that listens on 127.0.0.1. */
 static inline int loopback_listen(int backlog, uint16_t *ret_port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
