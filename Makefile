@@ -72,6 +72,7 @@ sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh)
 unit_tests := $(patsubst %.c,$(O)/%,$(unit_sources))
 sim := $(if $(sim_sources),$(bin)/sim)
 fuzzers := $(patsubst %,$(O)/fuzz/%,$(fuzz_targets))
+bench_helpers := $(addprefix $(O)/bench/,bulk crowd pingpong)
 programs :=
 
 .PHONY: all programs unit threaded tests debug asan tsan fuzz fuzz-build check check-long
@@ -136,6 +137,9 @@ $(foreach source,$(unit_sources),$(eval $(call unit_rule,$(source))))
 $(bin)/sim: $(call objects,$(sim_sources)) $(libcommon)
 	$(link) $(libs)
 
+$(bench_helpers): $(O)/bench/%: $(call objects,bench/%.c bench/peer.c) $(libcommon)
+	$(link) $(libs)
+
 # The same target is a replayer of files in all variants but fuzz, where libFuzzer has the main.
 $(O)/fuzz/%: $(O)/obj/fuzz/%_fuzz.o $(libcommon) \
 		$(if $(filter fuzz,$(VARIANT)),,$(call objects,fuzz/replay.c))
@@ -180,7 +184,7 @@ check-long: check-build
 demo: programs
 	@$(as_root) $(PYTHON) tools/demo.py --bin-dir bin $(ARGS)
 
-bench: programs
+bench: programs $(bench_helpers)
 	@$(as_root) $(PYTHON) bench/run.py --bin-dir bin $(ARGS)
 
 fmt:

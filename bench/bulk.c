@@ -29,8 +29,8 @@ struct request {
 
 static void wait_until(uint64_t at_us)
 {
-	struct timespec at = { .tv_sec = (time_t)(at_us / US_PER_S),
-			       .tv_nsec = (long)(at_us % US_PER_S * 1000) };
+	struct timespec at = {.tv_sec = (time_t)(at_us / US_PER_S),
+			      .tv_nsec = (long)(at_us % US_PER_S * 1000)};
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
 		;
@@ -75,6 +75,15 @@ static int receive_stream(int fd, const struct pattern *p, uint64_t bytes)
 	return 0;
 }
 
+/* Until the end of the stream: who still sends then gets to read the result. */
+static void drain(int fd)
+{
+	uint8_t block[PEER_BLOCK_BYTES];
+
+	while (recv(fd, block, sizeof(block), 0) > 0)
+		;
+}
+
 /* The server's result goes back behind a put, so that the client's time ends with the last byte
  * at the server. */
 static void serve_one(int fd, const struct pattern *p)
@@ -89,6 +98,8 @@ static void serve_one(int fd, const struct pattern *p)
 		return;
 	}
 	result = receive_stream(fd, p, r.bytes);
+	if (result == -EILSEQ)
+		drain(fd);
 	peer_send(fd, &result, sizeof(result));
 }
 
@@ -135,6 +146,8 @@ static int put_stream(int fd, const struct pattern *p, const struct request *r,
 	int64_t result;
 	int err = send_stream(fd, p, r);
 
+	if (!err && shutdown(fd, SHUT_WR) < 0) /* the server then sees what is missing */
+		err = -errno;
 	if (!err)
 		err = peer_receive(fd, &result, sizeof(result));
 	if (err || result)
@@ -143,8 +156,7 @@ static int put_stream(int fd, const struct pattern *p, const struct request *r,
 	return 0;
 }
 
-static int drive(const char *host, uint16_t port, const struct pattern *p,
-		 const struct request *r)
+static int drive(const char *host, uint16_t port, const struct pattern *p, const struct request *r)
 {
 	uint64_t started_us, done_us;
 	int fd = peer_connect(host, port);
@@ -173,7 +185,7 @@ static int complain(void)
 
 int main(int argc, char **argv)
 {
-	struct request r = { 0 };
+	struct request r = {0};
 	struct pattern pattern;
 	uint64_t port;
 

@@ -43,7 +43,7 @@ static int set_nodelay(int fd)
 
 static int open_socket(const char *host, uint16_t port, struct sockaddr_in *ret)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd;
 
 	if (inet_pton(AF_INET, host, &address.sin_addr) != 1)

@@ -57,7 +57,7 @@ static int serve(const char *host, uint16_t port)
 /* 0, or -EILSEQ when what came back is not what was sent. */
 static int round_trip(int fd, uint64_t number, size_t size, uint64_t *ret_ns)
 {
-	uint8_t sent[MESSAGE_MAX] = { 0 }, got[MESSAGE_MAX];
+	uint8_t sent[MESSAGE_MAX] = {0}, got[MESSAGE_MAX];
 	uint64_t started_ns = now_ns();
 	int err;
 
@@ -95,6 +95,14 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Of sorted samples; 100 is the largest. */
+static double percentile_us(const uint64_t *ns, uint64_t count, uint64_t percent)
+{
+	uint64_t index = count * percent / 100;
+
+	return (double)ns[index < count ? index : count - 1] / 1e3;
+}
+
 static int drive(const char *host, uint16_t port, const struct plan *plan)
 {
 	uint64_t *ns = calloc(plan->count, sizeof(*ns));
@@ -110,9 +118,8 @@ static int drive(const char *host, uint16_t port, const struct plan *plan)
 		qsort(ns, plan->count, sizeof(*ns), compare);
 		printf("{\"count\": %" PRIu64 ", \"p50_us\": %.3f, \"p99_us\": %.3f, "
 		       "\"max_us\": %.3f}\n",
-		       plan->count, (double)ns[plan->count / 2] / 1e3,
-		       (double)ns[plan->count * 99 / 100] / 1e3,
-		       (double)ns[plan->count - 1] / 1e3);
+		       plan->count, percentile_us(ns, plan->count, 50),
+		       percentile_us(ns, plan->count, 99), percentile_us(ns, plan->count, 100));
 	}
 	if (fd >= 0)
 		close(fd);
@@ -131,7 +138,7 @@ static int complain(void)
 
 int main(int argc, char **argv)
 {
-	struct plan plan = { 0 };
+	struct plan plan = {0};
 	uint64_t port;
 
 	if (argc < 4 || peer_number("port", argv[3], 1, UINT16_MAX, &port) < 0)

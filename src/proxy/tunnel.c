@@ -118,6 +118,7 @@ static bool on_downstream_up(struct uplink *u, const struct hello_ack *ack)
 			 u->backend.port);
 		return false;
 	}
+	subflow_want_whole(u->subflow);
 	t->ack = *ack;
 	d->hop = relay_add_hop(t->relay, HOP_DOWN, u->backend.ratio, d);
 	subflow_pause(u->subflow, d->hop->is_paused);
@@ -402,6 +403,7 @@ void proxy_arrived(struct worker *w, struct arrival *a)
 		upstream_free(u);
 		return;
 	}
+	subflow_want_whole(u->subflow);
 	answer(u);
 }
 

@@ -127,6 +127,13 @@ static void on_closed(uv_handle_t *handle)
 	c->ops->closed(c);
 }
 
+void conn_set_low_water(struct conn *c, uint32_t bytes)
+{
+	int value = (int)bytes;
+
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+}
+
 void conn_shutdown(struct conn *c)
 {
 	shutdown(c->fd, SHUT_WR);

@@ -46,6 +46,9 @@ ssize_t conn_read(struct conn *c, void *buf, size_t size);
 /* writev(2) with MSG_NOSIGNAL: bytes, -EAGAIN, or a negative errno. */
 ssize_t conn_writev(struct conn *c, const struct iovec *iov, int count);
 
+/* SO_RCVLOWAT: readable only when so many bytes are there, or the end. */
+void conn_set_low_water(struct conn *c, uint32_t bytes);
+
 /* SO_LINGER {1, 0}: from now on any close, also by the death of the process, is a reset. */
 void conn_set_abortive(struct conn *c, bool is_abortive);
 

@@ -39,6 +39,8 @@ void subflow_let_go(struct subflow *s)
 	s->dialer = NULL;
 	deferred_cancel(&s->flush);
 	subflow_out_drop(s);
+	chunk_unref(s->begun.chunk);
+	s->begun = (struct slice){0};
 	conn_close(&s->conn);
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
@@ -155,7 +157,9 @@ static struct subflow *subflow_new(struct worker *w, const struct hello *hello,
 	s->ping_every_ms = PING_EVERY_MS;
 	s->silence_max_ms = SILENCE_MAX_MS;
 	s->held = 1;
-	deframer_init(&s->in, hello->payload_max);
+	/* Frames are handed out in pieces: a large one costs nobody more than a small one. */
+	deframer_init(&s->in, FRAME_PAYLOAD_MAX);
+	s->low_water = 1;
 	deferred_init(&s->flush, subflow_on_flush);
 	uv_timer_init(&w->loop, &s->timer);
 	s->timer.data = s;
@@ -259,6 +263,11 @@ void subflow_pause(struct subflow *s, bool is_paused)
 	s->is_paused = is_paused;
 	s->silent_ms = 0;
 	conn_want_read(&s->conn, !is_paused);
+}
+
+void subflow_want_whole(struct subflow *s)
+{
+	s->in.wants_whole = true;
 }
 
 void *subflow_user(const struct subflow *s)

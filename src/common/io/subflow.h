@@ -68,6 +68,10 @@ void subflow_pause(struct subflow *s, bool is_paused);
  * subflow's own to free. Allowed inside any callback; does nothing inside `lost`. */
 void subflow_close(struct subflow *s, bool is_orderly);
 
+/* A relay's subflow: DATA frames are handed out whole where that costs no copy, so that what comes
+ * in small segments does not go out as small frames. Right after dialling or accepting. */
+void subflow_want_whole(struct subflow *s);
+
 void *subflow_user(const struct subflow *s);
 void subflow_set_user(struct subflow *s, void *user);
 const char *subflow_peer(const struct subflow *s);    /* "10.0.0.1:7000" or "name:7000" */

@@ -4,6 +4,7 @@
 #include "common/io/subflow_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void take_ping(struct subflow *s, const struct frame *head, const uint8_t *payload)
 {
@@ -84,12 +85,13 @@ static bool is_listening(const struct subflow *s)
 	return s->state != SUBFLOW_ENDING && s->state != SUBFLOW_CLOSED;
 }
 
-static void take_bytes(struct subflow *s, struct slice bytes)
+/* Leaves in `bytes` what waits for the rest of its frame. */
+static void take_bytes(struct subflow *s, struct slice *bytes)
 {
 	struct deframed in;
 
 	while (is_listening(s)) {
-		int result = deframer_next(&s->in, &bytes, &in);
+		int result = deframer_next(&s->in, bytes, &in);
 
 		if (!result)
 			return;
@@ -102,7 +104,7 @@ static void take_bytes(struct subflow *s, struct slice bytes)
 }
 
 /* Where the next read goes. What was read before may still be referred to. */
-static struct chunk *read_chunk(struct worker *w)
+static struct chunk *shared_chunk(struct worker *w)
 {
 	struct chunk *rx = w->rx;
 
@@ -113,6 +115,51 @@ static struct chunk *read_chunk(struct worker *w)
 		w->rx = chunk_new(w->chunks, CHUNK_LARGE);
 	}
 	return w->rx;
+}
+
+/* The chunk of the frame that has begun, which is ours alone until it is whole; if the rest does
+ * not fit behind, the beginning moves to one where it does. */
+static struct chunk *own_chunk(struct subflow *s)
+{
+	struct slice *begun = &s->begun;
+	struct chunk *c = begun->chunk;
+
+	if (deframer_wants(&s->in) <= (size_t)(c->bytes + c->size - begun->at))
+		return c;
+	c = chunk_new(s->worker->chunks, CHUNK_LARGE);
+	memcpy(c->bytes, begun->at, begun->len);
+	c->fill = begun->len;
+	chunk_unref(begun->chunk);
+	*begun = (struct slice){ c, c->bytes, begun->len };
+	return c;
+}
+
+/* Keeps what is left of `bytes` with its chunk, which no other subflow may read into then. */
+static void keep_begun(struct subflow *s, struct slice bytes)
+{
+	struct worker *w = s->worker;
+
+	if (bytes.len > 0 && !s->begun.chunk)
+		w->rx = NULL;
+	if (bytes.len == 0 && s->begun.chunk) {
+		if (w->rx)
+			chunk_unref(s->begun.chunk);
+		else
+			w->rx = s->begun.chunk;
+		bytes.chunk = NULL;
+	}
+	s->begun = bytes.len > 0 ? bytes : (struct slice){ 0 };
+}
+
+/* The loop need not wake us before the rest of the frame is there (socket(7), SO_RCVLOWAT). */
+static void await_rest(struct subflow *s)
+{
+	uint32_t rest = s->begun.len ? deframer_wants(&s->in) - s->begun.len : 1;
+
+	if (rest == s->low_water)
+		return;
+	s->low_water = rest;
+	conn_set_low_water(&s->conn, rest);
 }
 
 static void on_end(struct subflow *s, ssize_t n)
@@ -131,10 +178,12 @@ static void on_end(struct subflow *s, ssize_t n)
 /* One read. Returns true when there may be more. */
 static bool read_once(struct subflow *s)
 {
-	struct chunk *rx = read_chunk(s->worker);
+	bool has_begun = s->begun.chunk && is_listening(s);
+	struct chunk *rx = has_begun ? own_chunk(s) : shared_chunk(s->worker);
+	uint32_t begun = has_begun ? s->begun.len : 0;
 	uint32_t room = rx->size - rx->fill;
-	struct slice bytes = {rx, rx->bytes + rx->fill, 0};
-	ssize_t n = conn_read(&s->conn, bytes.at, room);
+	struct slice bytes = {rx, rx->bytes + rx->fill - begun, begun};
+	ssize_t n = conn_read(&s->conn, rx->bytes + rx->fill, room);
 
 	if (n == -EAGAIN)
 		return false;
@@ -142,12 +191,16 @@ static bool read_once(struct subflow *s)
 		on_end(s, n);
 		return false;
 	}
-	bytes.len = (uint32_t)n;
-	rx->fill += bytes.len;
-	s->in_bytes += bytes.len;
+	bytes.len += (uint32_t)n;
+	rx->fill += (uint32_t)n;
+	s->in_bytes += (uint64_t)n;
 	s->silent_ms = 0;
-	take_bytes(s, bytes);
-	return bytes.len == room && is_listening(s) && !s->is_paused;
+	take_bytes(s, &bytes);
+	if (!is_listening(s))
+		return false;
+	keep_begun(s, bytes);
+	await_rest(s);
+	return (uint32_t)n == room && !s->is_paused;
 }
 
 void subflow_on_readable(struct conn *c)

@@ -44,6 +44,8 @@ struct subflow {
 	struct hello_ack ack; /* so too, from SUBFLOW_AUTH_WAIT or SUBFLOW_UP on */
 
 	struct deframer in;
+	struct slice begun; /* of a frame whose rest has not come; holds its chunk's reference */
+	uint32_t low_water; /* SO_RCVLOWAT as it is set */
 	bool is_paused;
 	uint64_t in_bytes;
 

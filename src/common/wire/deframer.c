@@ -12,6 +12,12 @@ void deframer_init(struct deframer *d, uint32_t payload_max)
 	d->head_have = 0;
 	d->payload_have = 0;
 	d->is_broken = false;
+	d->wants_whole = false;
+}
+
+uint32_t deframer_wants(const struct deframer *d)
+{
+	return d->head_have == FRAME_HEADER_BYTES ? d->frame.len - d->payload_have : 0;
 }
 
 bool deframer_is_idle(const struct deframer *d)
@@ -54,12 +60,25 @@ static void next_frame(struct deframer *d)
 	d->payload_have = 0;
 }
 
+/* Whether the rest can be read right behind the `len` bytes that are there; a few bytes may be
+ * moved to where it can. */
+static bool is_worth_waiting(const struct deframer *d, const struct slice *in, uint32_t left)
+{
+	const uint8_t *end;
+
+	if (!d->wants_whole)
+		return false;
+	end = in->chunk->bytes + in->chunk->size;
+	return left <= (size_t)(end - in->at) ||
+	       (in->len <= COPYBREAK_BYTES && left <= CHUNK_LARGE);
+}
+
 static int data_piece(struct deframer *d, struct slice *in, struct deframed *ret)
 {
 	uint32_t left = d->frame.len - d->payload_have;
 	uint32_t len = min_u32(left, in->len);
 
-	if (len == 0 && left > 0)
+	if (len < left && (len == 0 || is_worth_waiting(d, in, left)))
 		return 0;
 	ret->head = d->frame;
 	ret->head.offset += d->payload_have;

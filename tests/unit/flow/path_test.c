@@ -1,0 +1,339 @@
+/* What a path measures, in virtual time: the rate and RTT of a link that is simulated here, what
+ * may spoil the samples and must not, and the limits that follow from them. */
+#include "common/flow/path.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define START_US (10 * US_PER_S)
+#define MS(n) ((n)*US_PER_MS)
+
+/* One frame under way. */
+struct flight {
+	struct rate_mark mark;
+	uint64_t sent_us, acked_us;
+	uint32_t len;
+};
+
+#define FLIGHTS 4096
+
+/* A link of constant rate and delay, first in, first out; each frame is acknowledged alone. */
+struct line {
+	struct path path;
+	uint64_t now_us, free_us; /* when the link has sent all that it has */
+	uint64_t rate_Bps, rtt_us;
+	struct flight flights[FLIGHTS];
+	size_t first, count;
+	uint64_t inflight_max;
+};
+
+static void line_init(struct line *l, uint64_t rate_Bps, uint64_t rtt_us)
+{
+	memset(l, 0, sizeof(*l));
+	path_init(&l->path, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	l->now_us = l->free_us = START_US;
+	l->rate_Bps = rate_Bps;
+	l->rtt_us = rtt_us;
+}
+
+static void line_send(struct line *l, uint32_t len)
+{
+	struct flight *f = &l->flights[(l->first + l->count++) % FLIGHTS];
+
+	assert_true(l->count < FLIGHTS);
+	*f = (struct flight){.sent_us = l->now_us, .len = len};
+	path_on_sent(&l->path, len, l->now_us, &f->mark);
+	if (l->path.inflight_bytes > l->inflight_max)
+		l->inflight_max = l->path.inflight_bytes;
+	if (l->free_us < l->now_us)
+		l->free_us = l->now_us;
+	l->free_us += len * US_PER_S / l->rate_Bps;
+	f->acked_us = l->free_us + l->rtt_us;
+}
+
+/* Time goes on to the next acknowledgement. */
+static void line_ack(struct line *l)
+{
+	struct flight *f = &l->flights[l->first];
+
+	assert_true(l->count > 0);
+	l->now_us = f->acked_us;
+	l->first = (l->first + 1) % FLIGHTS;
+	l->count--;
+	path_on_acked(&l->path, f->len, &f->mark, f->sent_us, 0, true, l->now_us);
+}
+
+/* As much as the path allows, for so long. */
+static void line_run(struct line *l, uint64_t duration_us)
+{
+	uint64_t end_us = l->now_us + duration_us;
+
+	while (l->now_us < end_us) {
+		while (path_has_room(&l->path))
+			line_send(l, l->path.frame_bytes);
+		line_ack(l);
+	}
+}
+
+static void line_drain(struct line *l)
+{
+	while (l->count > 0)
+		line_ack(l);
+}
+
+static void assert_near(uint64_t got, uint64_t wanted, uint64_t percent)
+{
+	assert_in_range(got, wanted - wanted * percent / 100, wanted + wanted * percent / 100);
+}
+
+/* ---- samples ---- */
+
+static void a_link_is_measured(void **state)
+{
+	static const struct {
+		uint64_t rate_Bps, rtt_us;
+	} links[] = {{6250000, MS(1)}, {12500000, MS(20)}, {18750000, 200}, {125000000, MS(5)}};
+	static struct line l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		line_init(&l, links[i].rate_Bps, links[i].rtt_us);
+		line_run(&l, 2 * US_PER_S);
+		assert_near(l.path.rate_Bps, l.rate_Bps, 2);
+		/* The base RTT without a queue, once the window of the busy time is over. */
+		line_drain(&l);
+		l.now_us += 20 * US_PER_S;
+		line_send(&l, 1000);
+		line_ack(&l);
+		assert_int_equal(l.path.base_rtt_us, l.rtt_us + 1000 * US_PER_S / l.rate_Bps);
+		assert_int_equal(l.path.inflight_bytes, 0);
+	}
+}
+
+/* What is under way stays at a few times what the link holds, so that little waits in it. */
+static void in_flight_is_bounded_by_the_cap(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 12500000, MS(20));
+	line_run(&l, 2 * US_PER_S);
+	l.inflight_max = 0;
+	line_run(&l, US_PER_S);
+	assert_true(l.inflight_max < l.path.cap_bytes + l.path.frame_bytes);
+}
+
+static void a_slower_link_is_believed_after_the_window(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 12500000, MS(5));
+	line_run(&l, US_PER_S);
+	l.rate_Bps = 2500000;
+	line_run(&l, MS(PATH_RATE_WINDOW_MS) / 2);
+	assert_near(l.path.rate_Bps, 12500000, 2);
+	line_run(&l, 3 * MS(PATH_RATE_WINDOW_MS));
+	assert_near(l.path.rate_Bps, 2500000, 2);
+}
+
+/* Small messages now and then say nothing about what the link could carry. */
+static void samples_of_an_idle_application_do_not_lower_the_rate(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 12500000, MS(5));
+	line_run(&l, US_PER_S);
+	line_drain(&l);
+	for (int i = 0; i < 1000; i++) {
+		l.now_us += MS(10);
+		path_on_app_limited(&l.path);
+		line_send(&l, 1000);
+		line_ack(&l);
+	}
+	assert_near(l.path.rate_Bps, 12500000, 2);
+}
+
+static void samples_of_an_idle_application_raise_the_rate(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 1000000, MS(1));
+	line_run(&l, US_PER_S);
+	line_drain(&l);
+	l.rate_Bps = 100000000;
+	path_on_app_limited(&l.path);
+	for (int i = 0; i < 8; i++)
+		line_send(&l, 64 * KIB);
+	line_drain(&l);
+	assert_true(l.path.rate_Bps > 50000000);
+}
+
+/* Acknowledgements that come in one go are no fast link. */
+static void short_intervals_give_no_rate(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 1000000000, 100);
+	line_send(&l, 4096);
+	line_ack(&l);
+	assert_true(l.now_us - START_US < PATH_RATE_INTERVAL_MIN_US);
+	assert_int_equal(l.path.rate_Bps, 0);
+	assert_true(l.path.base_rtt_us > 0);
+}
+
+static void bytes_sent_twice_give_no_sample(void **state)
+{
+	struct path p;
+	struct rate_mark mark;
+
+	(void)state;
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	path_on_sent(&p, 1000, START_US, &mark);
+	path_on_acked(&p, 1000, &mark, START_US, 0, false, START_US + MS(50));
+	assert_int_equal(p.inflight_bytes, 0);
+	assert_int_equal(p.rate_Bps, 0);
+	assert_int_equal(p.base_rtt_us, 0);
+	assert_int_equal(p.cap_bytes, PATH_CAP_FIRST_BYTES);
+}
+
+/* One exchange that takes `rtt_us`, of which the other end waited `delay_us`. */
+static void exchange(struct path *p, uint64_t now_us, uint64_t rtt_us, uint32_t delay_us)
+{
+	struct rate_mark mark;
+
+	path_on_sent(p, 1000, now_us, &mark);
+	path_on_acked(p, 1000, &mark, now_us, delay_us, true, now_us + rtt_us);
+}
+
+static void the_acks_own_delay_is_no_rtt(void **state)
+{
+	struct path p;
+
+	(void)state;
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	exchange(&p, START_US, MS(11), MS(1));
+	assert_int_equal(p.base_rtt_us, MS(10));
+	exchange(&p, START_US + MS(20), MS(1), MS(5)); /* a peer's lie, or two clocks' tick */
+	assert_int_equal(p.base_rtt_us, 1);
+}
+
+static void the_base_rtt_is_a_windowed_minimum(void **state)
+{
+	uint64_t now_us = START_US, window_us = MS(PATH_RTT_WINDOW_MS);
+	struct path p;
+
+	(void)state;
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	exchange(&p, now_us, MS(10), 0);
+	for (; now_us < START_US + window_us - MS(100); now_us += MS(100))
+		exchange(&p, now_us, MS(30), 0);
+	assert_int_equal(p.base_rtt_us, MS(10));
+	assert_in_range(p.rtt_us, MS(29), MS(30)); /* the smoothed one follows at once */
+	for (; now_us <= START_US + 2 * window_us + MS(100); now_us += MS(100))
+		exchange(&p, now_us, MS(30), 0);
+	assert_int_equal(p.base_rtt_us, MS(30));
+	exchange(&p, now_us, MS(7), 0);
+	assert_int_equal(p.base_rtt_us, MS(7));
+}
+
+/* ---- limits ---- */
+
+static void before_the_first_sample_there_is_a_fair_burst(void **state)
+{
+	struct path p;
+
+	(void)state;
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	assert_int_equal(p.cap_bytes, PATH_CAP_FIRST_BYTES);
+	assert_int_equal(p.frame_bytes, PATH_FRAME_FIRST_BYTES);
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_MIN, NULL);
+	assert_int_equal(p.frame_bytes, FRAME_PAYLOAD_MIN);
+}
+
+static void limits_follow_from_rate_and_rtt(void **state)
+{
+	static const struct {
+		uint64_t rate_Bps, rtt_us;
+		uint32_t payload_max;
+		uint64_t frame_bytes, cap_bytes;
+	} cases[] = {
+		/* 2 ms of the rate; 15 ms of it in flight. */
+		{6250000, 1000, 64 * KIB, 12500, 93750},
+		/* Two bandwidth-delay products. */
+		{6250000, 50000, 64 * KIB, 12500, 625000},
+		/* A slow path: the smallest frame, and two of them. */
+		{100000, 1000, 64 * KIB, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN},
+		/* A fast one: what fills a read, and no more than fits into the caches. */
+		{1250000000, 100, 64 * KIB, FRAME_WHOLE_BYTES, PATH_CAP_FLOOR_BYTES_MAX},
+		{1250000000, 10000, 64 * KIB, FRAME_WHOLE_BYTES, 25000000},
+		/* What the other end takes. */
+		{1250000000, 100, 8 * KIB, 8 * KIB, PATH_CAP_FLOOR_BYTES_MAX},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t later_us = START_US + cases[i].rtt_us;
+		struct path p;
+		struct rate_mark mark;
+
+		path_init(&p, NULL, 0, 1, cases[i].payload_max, NULL);
+		p.rate_Bps = cases[i].rate_Bps;
+		/* A sample that says nothing of the rate. */
+		path_on_app_limited(&p);
+		path_on_sent(&p, 0, START_US, &mark);
+		path_on_acked(&p, 0, &mark, START_US, 0, true, later_us);
+		assert_int_equal(p.frame_bytes, cases[i].frame_bytes);
+		assert_int_equal(p.cap_bytes, cases[i].cap_bytes);
+	}
+}
+
+static void room_ends_at_the_cap(void **state)
+{
+	struct path p;
+	struct rate_mark mark;
+
+	(void)state;
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	path_on_sent(&p, PATH_CAP_FIRST_BYTES - 1, START_US, &mark);
+	assert_true(path_has_room(&p));
+	path_on_sent(&p, 1, START_US, &mark);
+	assert_false(path_has_room(&p));
+	p.inflight_bytes = 0;
+	p.is_blocked = true;
+	assert_false(path_has_room(&p));
+	p.is_blocked = false;
+	p.is_up = false;
+	assert_false(path_has_room(&p));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_link_is_measured),
+		cmocka_unit_test(in_flight_is_bounded_by_the_cap),
+		cmocka_unit_test(a_slower_link_is_believed_after_the_window),
+		cmocka_unit_test(samples_of_an_idle_application_do_not_lower_the_rate),
+		cmocka_unit_test(samples_of_an_idle_application_raise_the_rate),
+		cmocka_unit_test(short_intervals_give_no_rate),
+		cmocka_unit_test(bytes_sent_twice_give_no_sample),
+		cmocka_unit_test(the_acks_own_delay_is_no_rtt),
+		cmocka_unit_test(the_base_rtt_is_a_windowed_minimum),
+		cmocka_unit_test(before_the_first_sample_there_is_a_fair_burst),
+		cmocka_unit_test(limits_follow_from_rate_and_rtt),
+		cmocka_unit_test(room_ends_at_the_cap),
+	};
+
+	return cmocka_run_group_tests_name("path", tests, NULL, NULL);
+}
