@@ -77,8 +77,9 @@
 #define WINDOW_CEILING_BYTES (1024u * MIB)
 
 /* ---- a path's model (flow/path.c) ---- */
-/* Until the first sample: what most links take in a few ms, and no more than a fair burst. */
-#define PATH_CAP_FIRST_BYTES (256u * KIB)
+/* Until the first sample of its rate: what most links take in a few ms, and a slow one (1 Mbit/s)
+ * in half a second. */
+#define PATH_CAP_FIRST_BYTES (64u * KIB)
 #define PATH_FRAME_FIRST_BYTES (16u * KIB)
 /* A frame and its header fill one read at the other end: longer ones fall into two pieces there. */
 #define FRAME_WHOLE_BYTES (CHUNK_LARGE - 24u)

@@ -96,7 +96,9 @@ static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t s
 	if (interval_us < PATH_RATE_INTERVAL_MIN_US)
 		return;
 	rate_Bps = bytes * US_PER_S / interval_us;
-	if (mark->is_app_limited && rate_Bps <= p->rate_Bps)
+	/* It says "at least", which is nothing while there is no estimate: a low one from a
+	 * single small frame would keep the path from ever showing what it can. */
+	if (mark->is_app_limited && (p->rate_Bps == 0 || rate_Bps <= p->rate_Bps))
 		return;
 	bucket_push(&p->rate, rate_Bps, max_u64(PATH_RATE_WINDOW_MS * US_PER_MS, 10 * p->rtt_us),
 		    now_us);
@@ -114,7 +116,8 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
 	p->first_sent_us = sent_us;
 	sample_rtt(p, sent_us, ack_delay_us, now_us);
 	sample_rate(p, mark, sent_us, now_us);
-	update_limits(p);
+	if (p->rate_Bps > 0)
+		update_limits(p);
 }
 
 void path_on_app_limited(struct path *p)

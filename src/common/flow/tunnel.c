@@ -37,10 +37,9 @@ struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunne
 
 static void session_end(struct session *s, enum reset_code code, const char *reason)
 {
-	if (s->user) {
-		s->tunnel->counters.reset++;
+	s->tunnel->counters.reset += s->reset == SESSION_RESET_NONE;
+	if (s->user)
 		s->tunnel->ops->ended(s, code, reason);
-	}
 	session_free(s);
 }
 
@@ -238,6 +237,7 @@ void tunnel_run(struct tunnel *t, uint64_t now_us)
 	send_acks(t, now_us);
 	send_resends(t, now_us);
 	send_new(t, now_us);
+	send_controls(t, now_us); /* of clients that had reset their connection */
 	free_done(t);
 }
 

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 const struct conf_address *topo_find(const struct conf_address *list, size_t count,
 				     const struct conf_address *a)
 {
 	for (size_t i = 0; i < count; i++)
-		if (list[i].port == a->port && strcmp(list[i].host, a->host) == 0)
+		if (list[i].port == a->port && strcasecmp(list[i].host, a->host) == 0)
 			return &list[i];
 	return NULL;
 }

@@ -1,6 +1,6 @@
+/* with: tests/unit/flow/world.c */
 /* How sessions begin: OPEN and what may come before, with and after it, who is refused, and how
  * long clients and sessions wait for a path. */
-/* with: tests/unit/flow/world.c */
 #include "world.h"
 
 #include <errno.h>
