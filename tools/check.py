@@ -39,7 +39,8 @@ SANITIZERS = {
     "CMOCKA_MESSAGE_OUTPUT": "TAP",
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=2",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:"
+                    f"suppressions={Path('tests/tsan.supp').resolve()}",
 }
 
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$")

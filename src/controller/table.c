@@ -77,33 +77,40 @@ static void print_cell(FILE *out, const struct column *c, const char *text, size
 	fputs(is_last ? "\n" : "  ", out);
 }
 
+/* 0: no row has a value for it. */
 static size_t column_width(const struct column *c, const json_t *rows)
 {
-	size_t width = strlen(c->title);
+	size_t width = 0;
 	char text[TABLE_CELL_MAX];
 
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		cell_format(c->kind, json_object_get(json_array_get(rows, i), c->key), text);
-		if (strlen(text) > width)
+		if (strcmp(text, "-") != 0 && strlen(text) > width)
 			width = strlen(text);
 	}
-	return width;
+	return width > 0 && width < strlen(c->title) ? strlen(c->title) : width;
 }
 
 void table_print(FILE *out, const struct column *columns, size_t column_count, const json_t *rows)
 {
-	size_t widths[COLUMNS_MAX];
+	const struct column *shown[COLUMNS_MAX];
+	size_t widths[COLUMNS_MAX], count = 0;
 	char text[TABLE_CELL_MAX];
 
 	for (size_t i = 0; i < column_count; i++) {
-		widths[i] = column_width(&columns[i], rows);
-		print_cell(out, &columns[i], columns[i].title, widths[i], i + 1 == column_count);
+		widths[count] = column_width(&columns[i], rows);
+		if (json_array_size(rows) == 0)
+			widths[count] = strlen(columns[i].title);
+		if (widths[count] > 0)
+			shown[count++] = &columns[i];
 	}
+	for (size_t i = 0; i < count; i++)
+		print_cell(out, shown[i], shown[i]->title, widths[i], i + 1 == count);
 	for (size_t row = 0; row < json_array_size(rows); row++)
-		for (size_t i = 0; i < column_count; i++) {
-			cell_format(columns[i].kind,
-				    json_object_get(json_array_get(rows, row), columns[i].key),
-				    text);
-			print_cell(out, &columns[i], text, widths[i], i + 1 == column_count);
+		for (size_t i = 0; i < count; i++) {
+			const json_t *from = json_array_get(rows, row);
+
+			cell_format(shown[i]->kind, json_object_get(from, shown[i]->key), text);
+			print_cell(out, shown[i], text, widths[i], i + 1 == count);
 		}
 }

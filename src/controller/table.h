@@ -36,6 +36,7 @@ static inline bool is_printable(char c)
 /* "-" for a value that is missing or of another type. */
 void cell_format(enum cell_kind kind, const json_t *value, char ret_text[TABLE_CELL_MAX]);
 
+/* A column for which no row has a value is left out: not every module has all of them. */
 void table_print(FILE *out, const struct column *columns, size_t column_count, const json_t *rows);
 
 #endif

@@ -219,9 +219,7 @@ static void on_opened(struct end *e, struct session *s, const struct open_info *
 
 static void on_tunnel_closed(struct end *e)
 {
-	struct ingress_worker *iw = e->user;
-
-	(void)iw;
+	(void)e;
 	log_warn("the tunnel has no session left: the egress closed it, or no path came back");
 }
 

@@ -141,7 +141,7 @@ static void path_up(struct vpath *s, uint32_t weight)
 {
 	struct vend *e = s->end;
 
-	s->path = tunnel_add_path(e->tunnel, weight, FRAME_PAYLOAD_DEFAULT, s, now(e));
+	s->path = tunnel_add_path(e->tunnel, weight, FRAME_PAYLOAD_DEFAULT, s);
 	if (!s->path)
 		world_fail(e->node.world, "%s has too many paths", e->node.name);
 	else

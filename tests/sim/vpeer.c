@@ -162,7 +162,7 @@ static void see_end(struct vpeer *p)
 			   p->stream, p->end->is_initiator ? "client" : "server",
 			   (unsigned long long)p->read, (unsigned long long)p->other->plan.total);
 	p->saw_end = true;
-	session_end_delivered(p->session, p->world->now_us);
+	session_end_delivered(p->session);
 	if (p->plan.is_answer)
 		world_timer_set(p->world, &p->write_timer, p->world->now_us + 1);
 }

@@ -159,6 +159,7 @@
 #define CONTROLLER_WAIT_MS 15000u  /* mpp_controller: above TOPO_WAIT_MS, within one's patience */
 
 /* ---- counts ---- */
+#define DESCRIPTORS_LOOK_EVERY 8u /* accepted clients; fewer than are reserved */
 #define DESCRIPTORS_RESERVED 16u /* for the comm socket, when all others are used up */
 #define KEY_BYTES_MIN 16 /* a shorter key could be guessed */
 /* One thread fills the links of most sites; a second one costs memory and is asked for. */

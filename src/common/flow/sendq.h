@@ -48,8 +48,8 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 /* The lowest lost segment goes out again on `p`. The lost list must not be empty. */
 struct segment *sendq_resend(struct sendq *q, struct path *p, uint64_t now_us);
 
-/* Acknowledges: frees what is covered, gives samples to the paths. Returns true when anything
- * changed. -EPROTO when it acknowledges what was never sent. */
+/* Acknowledges: frees what is covered, gives samples to the paths. 0, or -EPROTO when it
+ * acknowledges what was never sent: then nothing has changed. */
 int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struct ack_info *ack,
 		 uint64_t now_us);
 

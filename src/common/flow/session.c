@@ -243,9 +243,8 @@ bool session_is_at_end(const struct session *s)
 	return reorder_is_at_fin(&s->in) && !s->fin_is_delivered;
 }
 
-void session_end_delivered(struct session *s, uint64_t now_us)
+void session_end_delivered(struct session *s)
 {
-	(void)now_us;
 	s->fin_is_delivered = true;
 	session_check_done(s);
 }

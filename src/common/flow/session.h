@@ -89,7 +89,7 @@ void session_consume(struct session *s, uint64_t len, uint64_t now_us);
 /* True when all is delivered and the peer's stream has ended: pass the end on (half-close), then
  * say so. The session may end (ops->ended) within the next tunnel_run. */
 bool session_is_at_end(const struct session *s);
-void session_end_delivered(struct session *s, uint64_t now_us);
+void session_end_delivered(struct session *s);
 
 /* Ends it with an error: the environment lets go (its `user` is not touched again, `ended` is
  * not called). What was sent before is still delivered by the other end, unless the code is

@@ -82,13 +82,11 @@ void tunnel_closed_by_peer(struct tunnel *t)
 
 /* ---- paths ---- */
 
-struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user,
-			     uint64_t now_us)
+struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user)
 {
 	struct path *p;
 	uint16_t index = 0;
 
-	(void)now_us;
 	if (t->path_count == PATHS_MAX)
 		return NULL;
 	while (t->path_slots >> index & 1)
@@ -233,11 +231,11 @@ void tunnel_run(struct tunnel *t, uint64_t now_us)
 		return;
 	}
 	run_timers(t, now_us);
-	send_controls(t, now_us);
+	send_controls(t);
 	send_acks(t, now_us);
 	send_resends(t, now_us);
 	send_new(t, now_us);
-	send_controls(t, now_us); /* of clients that had reset their connection */
+	send_controls(t); /* of clients that had reset their connection */
 	free_done(t);
 }
 

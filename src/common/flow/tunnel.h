@@ -88,7 +88,7 @@ void tunnel_free(struct tunnel *t);
 
 /* A subflow is up end to end. NULL when there are PATHS_MAX. */
 struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max,
-			     void *user, uint64_t now_us);
+			     void *user);
 /* Its subflow is gone: what it carried goes another way. Frees `p`. */
 void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us);
 
@@ -113,10 +113,10 @@ void tunnel_renew(struct tunnel *t, const struct tunnel_id *id, enum reset_code 
 size_t tunnel_reset_all(struct tunnel *t, enum reset_code code, const char *reason,
 			uint64_t now_us);
 
-/* Tells the other end that this one closes in order; the sessions must have ended. */
 /* Ends every session without a word to the other end, which is gone or does the same. */
 void tunnel_end_all(struct tunnel *t, enum reset_code code, const char *reason);
 
+/* Tells the other end that this one closes in order; the sessions must have ended. */
 void tunnel_send_close(struct tunnel *t);
 
 static inline size_t tunnel_session_count(const struct tunnel *t)

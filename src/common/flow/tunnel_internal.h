@@ -29,7 +29,7 @@ void session_end_by_peer(struct session *s);
 void session_on_timer(struct session *s, uint64_t now_us);
 
 /* ---- tunnel_out.c ---- */
-void send_controls(struct tunnel *t, uint64_t now_us);
+void send_controls(struct tunnel *t);
 void send_acks(struct tunnel *t, uint64_t now_us);
 void send_resends(struct tunnel *t, uint64_t now_us);
 void send_new(struct tunnel *t, uint64_t now_us);

@@ -53,11 +53,10 @@ static void send_reset(struct session *s, struct path *p)
 	t->ops->send(p, &head, payload, NULL);
 }
 
-void send_controls(struct tunnel *t, uint64_t now_us)
+void send_controls(struct tunnel *t)
 {
 	struct path *p;
 
-	(void)now_us;
 	while (!list_is_empty(&t->controls) && (p = control_path(t)) != NULL) {
 		struct session *s = list_first(&t->controls, struct session, control_node);
 

@@ -142,7 +142,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		socklen_t len = sizeof(from);
 		int fd;
 
-		if (descriptors_are_short()) {
+		if (i % DESCRIPTORS_LOOK_EVERY == 0 && descriptors_are_short()) {
 			starve(l, EMFILE);
 			return;
 		}

@@ -324,9 +324,8 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	if (worker_init(&d->main, 0, d) < 0)
 		abort();
 	code = start(d);
-	/* A start that failed leaves nothing worth taking down in order. */
 	if (code != 0)
-		return code;
+		goto out;
 	start_signals(d);
 	warn_if_open(d);
 	log_info("%s %s is running: comm %s:%u, %u worker(s), memory limit %llu MiB", ops->program,
@@ -338,4 +337,13 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	free(d->workers);
 	free(d);
 	return 0;
+
+out:
+	if (d->workers) /* threads run: no orderly end is possible */
+		_exit(code);
+	if (d->control)
+		control_close(d->control, NULL, NULL);
+	worker_join(&d->main);
+	free(d);
+	return code;
 }

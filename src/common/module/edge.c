@@ -165,7 +165,7 @@ static void run_deliver(struct deferred *d)
 		;
 	if (edge->session && !edge->sink_error && session_is_at_end(s)) {
 		conn_shutdown(&edge->conn);
-		session_end_delivered(s, worker_now(e->worker));
+		session_end_delivered(s);
 	}
 }
 

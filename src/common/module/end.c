@@ -136,7 +136,7 @@ void end_close(struct end *e)
 struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight, uint32_t payload_max)
 {
 	end_wake(e);
-	return tunnel_add_path(e->tunnel, weight, payload_max, sf, worker_now(e->worker));
+	return tunnel_add_path(e->tunnel, weight, payload_max, sf);
 }
 
 void end_remove_path(struct end *e, struct path *p)

@@ -56,13 +56,39 @@ static void tables_are_aligned(void **state)
 	       "{\"tunnel\": \"0123456789\", \"id\": 7, \"peer\": \"10.0.0.1:5\", \"state\":"
 	       " \"open\", \"sent_bytes\": 1023, \"acked_bytes\": 1536, \"age_ms\": 1500},"
 	       "{\"tunnel\": \"ab\", \"id\": 12345, \"peer\": \"[::1]:5\", \"state\": \"reset\"}]}",
-	       "TUNNEL       ID  PEER        STATE    SENT    ACKED  RECEIVED  DELIVERED  WINDOW"
-	       "    AGE  IDLE\n"
-	       "01234567      7  10.0.0.1:5  open   1023 B  1.5 KiB         -          -       -"
-	       "  1.5 s     -\n"
-	       "ab        12345  [::1]:5     reset       -        -         -          -       -"
-	       "      -     -\n"
+	       "TUNNEL       ID  PEER        STATE    SENT    ACKED    AGE\n"
+	       "01234567      7  10.0.0.1:5  open   1023 B  1.5 KiB  1.5 s\n"
+	       "ab        12345  [::1]:5     reset       -        -      -\n"
 	       "2 of 5000\n");
+}
+
+/* What a proxy does not know has no column there. */
+static void a_proxys_hops_have_fewer_columns(void **state)
+{
+	(void)state;
+	expect("paths",
+	       "{\"paths\": [{\"tunnel\": \"abcdefghij\", \"worker\": 0, \"side\": \"listen\","
+	       " \"peer\": \"10.0.0.1:5\", \"listener\": \"10.0.0.2:70\", \"state\": \"up\","
+	       " \"why\": \"\", \"ratio\": 10, \"hop_rtt_us\": 1500, \"sent_bytes\": 1,"
+	       " \"received_bytes\": 0},"
+	       "{\"tunnel\": \"abcdefghij\", \"worker\": 0, \"side\": \"backend\","
+	       " \"peer\": \"10.0.0.3:70\", \"state\": \"down\", \"why\": \"refused\","
+	       " \"ratio\": 20, \"hop_rtt_us\": 0, \"sent_bytes\": 0, \"received_bytes\": 0,"
+	       " \"losses\": 1}]}",
+	       "TUNNEL    WORKER  SIDE     PEER         LISTENER     STATE  RATIO  HOP-RTT  SENT"
+	       "  RECEIVED  LOSSES  WHY\n"
+	       "abcdefgh       0  listen   10.0.0.1:5   10.0.0.2:70  up        10  1.50 ms   1 B"
+	       "       0 B       -  -\n"
+	       "abcdefgh       0  backend  10.0.0.3:70  -            down      20  0.00 ms   0 B"
+	       "       0 B       1  refused\n");
+}
+
+static void a_table_without_rows_has_its_titles(void **state)
+{
+	(void)state;
+	expect("sessions", "{\"total\": 0, \"sessions\": []}",
+	       "TUNNEL  ID  PEER  STATE  SENT  ACKED  RECEIVED  DELIVERED  WINDOW  AGE  IDLE\n"
+	       "0 of 0\n");
 }
 
 static void stats_name_their_units(void **state)
@@ -90,6 +116,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_line_says_what_was_done),
 		cmocka_unit_test(tables_are_aligned),
+		cmocka_unit_test(a_proxys_hops_have_fewer_columns),
+		cmocka_unit_test(a_table_without_rows_has_its_titles),
 		cmocka_unit_test(stats_name_their_units),
 		cmocka_unit_test(nothing_drives_the_terminal),
 	};

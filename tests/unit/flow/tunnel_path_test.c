@@ -229,13 +229,12 @@ static void there_are_so_many_paths(void **state)
 	struct path *paths[PATHS_MAX];
 
 	for (size_t i = 2; i < PATHS_MAX; i++) {
-		paths[i] = tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL, w->now_us);
+		paths[i] = tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL);
 		assert_int_equal(paths[i]->index, i);
 	}
-	assert_null(tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL, w->now_us));
+	assert_null(tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL));
 	tunnel_remove_path(w->t, paths[40], w->now_us);
-	assert_int_equal(tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL, w->now_us)->index,
-			 40);
+	assert_int_equal(tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL)->index, 40);
 }
 
 int main(void)

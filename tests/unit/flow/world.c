@@ -179,7 +179,7 @@ void wait_ms(struct world *w, uint64_t ms)
 
 void path_up(struct world *w, int path)
 {
-	w->paths[path] = tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL, w->now_us);
+	w->paths[path] = tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL);
 	assert_non_null(w->paths[path]);
 	run(w);
 }
@@ -242,7 +242,7 @@ void user_takes(struct world *w, struct user *u, uint64_t bytes)
 void user_gets_end(struct world *w, struct user *u)
 {
 	assert_true(session_is_at_end(u->session));
-	session_end_delivered(u->session, w->now_us);
+	session_end_delivered(u->session);
 	run(w);
 }
 
