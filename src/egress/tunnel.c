@@ -278,7 +278,6 @@ void egress_arrived(struct worker *w, struct arrival *a)
 void egress_worker_open(struct daemon *d, struct worker *w)
 {
 	struct egress_worker *ew = calloc(1, sizeof(*ew));
-	const struct conf *c = &d->conf;
 
 	if (!ew)
 		abort();
@@ -286,8 +285,7 @@ void egress_worker_open(struct daemon *d, struct worker *w)
 	ew->worker = w;
 	ew->daemon = d;
 	list_init(&ew->tunnels);
-	budget_init(&ew->budget, c->memory_limit_bytes / c->workers, c->sessions_max / c->workers,
-		    FIRST_CREDIT_BYTES);
+	end_budget_init(&ew->budget, &d->conf);
 	w->chunks = &ew->budget.chunks;
 	uv_timer_init(&w->loop, &ew->tick);
 	ew->tick.data = ew;

@@ -29,6 +29,7 @@ static void begin_new_tunnel(struct ingress_worker *iw, const char *why)
 	}
 	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
 	iw->instance = 0;
+	iw->end.tunnel->sessions_max = iw->budget.sessions_max;
 	end_renew(&iw->end, &iw->tunnel_id, RESET_CLOSING, why);
 }
 
@@ -76,6 +77,11 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 	struct backend *b = u->user;
 	struct ingress_worker *iw = b->owner;
 
+	if (ack->first_credit == 0 || ack->first_credit > FIRST_CREDIT_BYTES) {
+		log_warn("backend %s:%u gives a first credit of %u bytes; expected 1 to %u",
+			 u->backend.host, u->backend.port, ack->first_credit, FIRST_CREDIT_BYTES);
+		return false;
+	}
 	if (iw->instance && ack->instance != iw->instance) {
 		if (iw->end.tunnel->path_count == 0)
 			begin_new_tunnel(iw, "the egress has restarted");
@@ -238,14 +244,6 @@ static const struct end_ops end_ops = {
 
 /* ---- life ---- */
 
-/* Both halves of the worker's limit: sessions in their share, bytes in theirs. */
-static void open_budget(struct ingress_worker *iw, const struct conf *c)
-{
-	budget_init(&iw->budget, c->memory_limit_bytes / c->workers, c->sessions_max / c->workers,
-		    FIRST_CREDIT_BYTES);
-	iw->worker->chunks = &iw->budget.chunks;
-}
-
 void ingress_worker_open(struct daemon *d, struct worker *w)
 {
 	struct ingress *in = d->user;
@@ -261,7 +259,8 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	list_init(&iw->backends);
 	list_init(&iw->prepared);
 	list_init(&iw->leaving);
-	open_budget(iw, &d->conf);
+	end_budget_init(&iw->budget, &d->conf);
+	w->chunks = &iw->budget.chunks;
 	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
 	config.id = iw->tunnel_id;
 	config.is_initiator = true;

@@ -22,6 +22,7 @@ struct proxy_tunnel {
 	struct hello hello;   /* of the first subflow; what is said to the backends */
 	struct hello_ack ack; /* of the egress behind; instance 0 while there is none */
 	struct list upstreams, downstreams;
+	size_t upstream_count; /* at most PATHS_MAX, as an end takes: a ratio is shared by them */
 	bool is_ending;
 	size_t closing_count; /* uplinks that are not closed yet */
 	struct deferred run;  /* relay_run at the end of the turn */

@@ -40,6 +40,7 @@ static void upstream_free(struct upstream *u)
 	struct proxy_tunnel *t = u->tunnel;
 
 	list_remove(&u->node);
+	t->upstream_count--;
 	free(u);
 	if (list_is_empty(&t->upstreams))
 		worker_defer(t->owner->worker, TURN_FLUSH, &t->reap);
@@ -366,15 +367,18 @@ static struct proxy_tunnel *begin_tunnel(struct proxy_worker *pw, const struct h
 	return t;
 }
 
-/* NULL: it may be taken. */
-static const char *refusal(const struct proxy_worker *pw, const struct arrival *a, bool is_new)
+/* NULL: it may be taken. `t` is NULL when its tunnel is new here. */
+static const char *refusal(const struct proxy_worker *pw, const struct arrival *a,
+			   const struct proxy_tunnel *t)
 {
 	if (a->hello.hops_left == 0)
 		return "it has crossed too many proxies: the chain goes in a circle";
 	if (pw->is_stopping)
 		return "the proxy is ending";
-	if (is_new && pw->tunnel_count >= pw->tunnels_max)
+	if (!t && pw->tunnel_count >= pw->tunnels_max)
 		return "too many tunnels for the memory limit";
+	if (t && t->upstream_count >= PATHS_MAX)
+		return "its tunnel has too many subflows";
 	return NULL;
 }
 
@@ -382,7 +386,7 @@ void proxy_arrived(struct worker *w, struct arrival *a)
 {
 	struct proxy_worker *pw = w->user;
 	struct proxy_tunnel *t = find_tunnel(pw, &a->hello.tunnel);
-	const char *why = refusal(pw, a, !t);
+	const char *why = refusal(pw, a, t);
 	struct upstream *u;
 
 	if (why) {
@@ -398,6 +402,7 @@ void proxy_arrived(struct worker *w, struct arrival *a)
 	u->tunnel = t;
 	u->listener = a->listener;
 	list_push_back(&t->upstreams, &u->node);
+	t->upstream_count++;
 	u->subflow = subflow_accept_take(w, a->fd, &a->hello, &pw->daemon->key, &upstream_ops, u);
 	if (!u->subflow) {
 		upstream_free(u);

@@ -94,6 +94,13 @@ struct tunnel_config end_tunnel_config(const struct conf *conf)
 	};
 }
 
+void end_budget_init(struct budget *b, const struct conf *conf)
+{
+	uint32_t sessions = (conf->sessions_max + conf->workers - 1) / conf->workers;
+
+	budget_init(b, conf->memory_limit_bytes / conf->workers, sessions, FIRST_CREDIT_BYTES);
+}
+
 void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
 	      void *user)

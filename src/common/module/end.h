@@ -37,6 +37,9 @@ struct end {
 	bool is_closing;
 };
 
+/* One worker's share of the process's memory and sessions. */
+void end_budget_init(struct budget *b, const struct conf *conf);
+
 void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
 	      void *user);
