@@ -209,7 +209,7 @@ static bool on_client(void *user, int fd, const struct sockaddr_storage *from)
 		iw->end.tunnel->counters.refused++;
 		return true;
 	}
-	__atomic_fetch_add(&iw->daemon->accepted, 1, __ATOMIC_RELAXED);
+	iw->daemon->accepted++;
 	edge_accept_take(&iw->end, fd, from);
 	return true;
 }

@@ -157,8 +157,7 @@ struct session *tunnel_open(struct tunnel *t, const struct open_info *info, void
 	*s->open_info = *info;
 	t->counters.opened++;
 	list_push_back(&t->controls, &s->control_node);
-	if (t->path_count == 0)
-		session_set_timer(s, now_us + t->config.client_wait_us, 0);
+	session_set_timer(s, now_us + t->config.client_wait_us, 0); /* until OPEN is sent */
 	return s;
 }
 

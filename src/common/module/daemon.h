@@ -62,7 +62,8 @@ struct daemon {
 	struct control *control;
 	enum daemon_state state;
 	uint64_t start_us;
-	uint64_t accepted, rejected; /* clients or subflows */
+	_Atomic uint64_t accepted; /* clients or subflows; ingress workers count too */
+	uint64_t rejected;
 	uv_signal_t on_term, on_int;
 	void *user;
 };

@@ -286,6 +286,19 @@ static void what_is_delivered_at_once_costs_one_small_chunk(void **state)
 	assert_true(f->budget.chunks.used_bytes_max <= 2 * KIB);
 }
 
+/* The same while something lies beyond a gap far away: the small chunk begins again. */
+static void small_pieces_before_a_far_gap_cost_no_more(void **state)
+{
+	struct fixture *f = *state;
+
+	insert(f, 10000000, 10004000);
+	for (uint64_t i = 0; i < 10000; i++) {
+		insert(f, 64 * i, 64 * (i + 1));
+		reorder_consume(&f->r, &f->budget, 64);
+	}
+	assert_true(f->budget.chunks.used_bytes_max <= 6 * KIB);
+}
+
 /* ---- against a model ---- */
 
 #define STREAM 3000u
@@ -383,6 +396,7 @@ int main(void)
 		test(large_pieces_stay_where_they_are),
 		test(half_empty_chunks_are_copied_when_memory_is_short),
 		test(what_is_delivered_at_once_costs_one_small_chunk),
+		test(small_pieces_before_a_far_gap_cost_no_more),
 		test(random_pieces_match_the_model),
 	};
 
