@@ -124,7 +124,7 @@ $(eval $(call program_rule,egress,mpp_adv_egress))
 $(eval $(call program_rule,controller,mpp_controller))
 
 # A unit test is one program. It names what it needs beside libcommon in its first lines:
-# /* with: src/ingress/client.c tests/unit/fake_clock.c */
+# /* with: src/controller/call.c tests/unit/flow/world.c */
 with = $(shell sed -n 's,^/\* with: \(.*\) \*/$$,\1,p' $1)
 
 define unit_rule

@@ -120,7 +120,7 @@ def socat(lab, node):
 
     def start(port, next_port):
         return node.start(f"socat-{port}", [
-            "socat", "-b65536", f"TCP-LISTEN:{port},bind={LOOPBACK},reuseaddr",
+            "socat", "-t60", "-b65536", f"TCP-LISTEN:{port},bind={LOOPBACK},reuseaddr",
             f"TCP:{LOOPBACK}:{next_port}"])
 
     entry, relays = two_in_a_row(start)

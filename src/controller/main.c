@@ -1,6 +1,7 @@
 /* mpp_controller: asks one thing of one module and says what came of it. Exit code 0: done; 1: the
  * module said no; 2: wrong usage, or the module could not be reached. */
 #include "common/base/limits.h"
+#include "common/base/version.h"
 #include "common/conf/conf.h"
 #include "controller/call.h"
 #include "controller/operation.h"
@@ -11,11 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-
-/* Built by hand, without the Makefile. */
-#ifndef MPP_VERSION
-#define MPP_VERSION "0.0.0-dev"
-#endif
 
 /* An hour: beyond it, a limit is a mistake. */
 #define TIMEOUT_MS_MAX 3600000u

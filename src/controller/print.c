@@ -168,8 +168,7 @@ static void print_group(FILE *out, const char *group, const json_t *members)
 	const json_t *value;
 	const char *key;
 
-	json_object_foreach(from, key, value)
-	{
+	json_object_foreach(from, key, value) {
 		if (json_is_object(value) && group[0] == '\0')
 			print_group(out, key, value);
 		else if (!json_is_array(value) && !json_is_object(value) && strcmp(key, "ok") != 0)

@@ -42,8 +42,8 @@ struct egress_worker {
 	struct budget budget;
 	struct list tunnels;
 	size_t tunnel_count, ending_count; /* ending: taken out, not freed yet */
-	struct tunnel_counters gone; /* of tunnels that have ended */
-	char server_why[128];	     /* how the last session reached the server; "": well */
+	struct tunnel_counters gone;	   /* of tunnels that have ended */
+	char server_why[128];		   /* how the last session reached the server; "": well */
 	struct task *drain;
 	uint64_t drain_until_us;
 	uv_timer_t tick;

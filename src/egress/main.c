@@ -46,7 +46,7 @@ static const struct daemon_ops ops = {
 
 int main(int argc, char **argv)
 {
-	struct egress egress = { .is_prepared = false };
+	struct egress egress = {.is_prepared = false};
 
 	return daemon_main(&ops, argc, argv, &egress);
 }

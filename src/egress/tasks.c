@@ -19,7 +19,7 @@ void egress_health(struct worker *w, struct task *task)
 
 	list_for_each(node, &ew->tunnels) {
 		struct egress_tunnel *t = tunnel_of(node);
-		char text[33];
+		char text[TUNNEL_ID_TEXT_BYTES];
 
 		ways += (int)t->end.tunnel->path_count;
 		tunnel_id_text(&t->end.tunnel->config.id, text);
@@ -28,8 +28,9 @@ void egress_health(struct worker *w, struct task *task)
 	}
 	if (ew->server_why[0])
 		json_array_append_new(degraded, json_sprintf("server %s:%u: %s",
-			ew->daemon->conf.backend[0].host, ew->daemon->conf.backend[0].port,
-			ew->server_why));
+							     ew->daemon->conf.backend[0].host,
+							     ew->daemon->conf.backend[0].port,
+							     ew->server_why));
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
 
@@ -40,14 +41,14 @@ static json_t *leg_json(const struct leg *leg)
 	json_t *j = leg->path ? end_path_json(e, leg->path)
 			      : json_pack("{s:s, s:s, s:s}", "peer", subflow_peer(leg->subflow),
 					  "state", "down", "why", "not proven yet");
-	double share = leg->path && sent_total ? (double)leg->path->sent_bytes / (double)sent_total
-					       : 0;
+	double share =
+		leg->path && sent_total ? (double)leg->path->sent_bytes / (double)sent_total : 0;
 
-	json_object_set_new(j, "worker", json_integer(e->worker->index));
+	report_put(j, "worker", e->worker->index);
 	json_object_set_new(j, "side", json_string("listen"));
-	json_object_set_new(j, "listener", json_sprintf("%s:%u", leg->listener.host,
-							leg->listener.port));
-	json_object_set_new(j, "ratio", json_integer(leg->listener.ratio));
+	json_object_set_new(j, "listener",
+			    json_sprintf("%s:%u", leg->listener.host, leg->listener.port));
+	report_put(j, "ratio", leg->listener.ratio);
 	json_object_set_new(j, "share", json_real(share));
 	return j;
 }
@@ -58,8 +59,7 @@ static json_t *paths_json(const struct egress_worker *ew)
 
 	list_for_each(node, &ew->tunnels)
 		list_for_each(leg, &tunnel_of(node)->legs)
-			json_array_append_new(list,
-				leg_json(container_of(leg, struct leg, node)));
+			json_array_append_new(list, leg_json(container_of(leg, struct leg, node)));
 	return list;
 }
 
@@ -96,8 +96,8 @@ void egress_sessions(struct worker *w, struct task *task)
 	json_t *list = json_array();
 
 	list_for_each(node, &ew->tunnels) {
-		json_t *some = end_sessions_json(&tunnel_of(node)->end,
-						 limit - json_array_size(list));
+		json_t *some =
+			end_sessions_json(&tunnel_of(node)->end, limit - json_array_size(list));
 
 		json_array_extend(list, some);
 		json_decref(some);

@@ -1,8 +1,8 @@
 /* Changing the listeners while the egress runs: update_topo_pre binds the new ones beside the
  * old, update_topo closes those that are not wanted any more. Subflows that came in by a closed
  * listener stay until their ingress, which has its own update_topo, hangs up. */
-#include "common/base/log.h"
 #include "common/module/topo.h"
+#include "common/base/log.h"
 #include "egress/egress.h"
 
 #include <string.h>
@@ -14,7 +14,8 @@ void egress_topo_pre(void *user, struct control_request *req)
 	char why[256];
 
 	if (eg->is_prepared) {
-		control_reply_error(req, "busy", "a topology is prepared already: update_topo or "
+		control_reply_error(req, "busy",
+				    "a topology is prepared already: update_topo or "
 				    "abort_topo first");
 		return;
 	}
@@ -42,7 +43,7 @@ static void list_left_behind(struct worker *w, struct task *task)
 	list_for_each(node, &ew->tunnels) {
 		struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
 		bool has_new = false;
-		char text[33];
+		char text[TUNNEL_ID_TEXT_BYTES];
 
 		list_for_each(n, &t->legs) {
 			const struct leg *leg = container_of(n, struct leg, node);

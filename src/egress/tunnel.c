@@ -2,12 +2,13 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
+#include "common/base/minmax.h"
 #include "common/base/rng.h"
 #include "common/module/edge.h"
 #include "egress/egress.h"
 
-#include <stdio.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,7 +86,7 @@ static void add_counters(struct tunnel_counters *sum, const struct tunnel_counte
 void egress_end_tunnel(struct egress_tunnel *t)
 {
 	struct egress_worker *ew = t->owner;
-	char text[33];
+	char text[TUNNEL_ID_TEXT_BYTES];
 
 	tunnel_id_text(&t->end.tunnel->config.id, text);
 	log_info("tunnel %s ends", text);
@@ -110,23 +111,23 @@ static void run_reap(struct deferred *d)
 
 /* ---- subflows ---- */
 
-/* A listener's ratio is shared by the tunnel's subflows on it. */
+static bool is_up_on(const struct leg *leg, const struct conf_address *listener)
+{
+	return leg->path && conf_address_is_same(&leg->listener, listener);
+}
+
+/* One has come or gone: the others' weights follow. */
 static void share_weight(struct egress_tunnel *t, const struct conf_address *listener)
 {
-	uint32_t count = 0;
+	size_t count = 0;
 
-	list_for_each(node, &t->legs) {
-		const struct leg *leg = container_of(node, struct leg, node);
-
-		count += leg->path && leg->listener.port == listener->port &&
-			 strcmp(leg->listener.host, listener->host) == 0;
-	}
+	list_for_each(node, &t->legs)
+		count += is_up_on(container_of(node, struct leg, node), listener);
 	list_for_each(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
 
-		if (leg->path && leg->listener.port == listener->port &&
-		    strcmp(leg->listener.host, listener->host) == 0)
-			leg->path->weight = listener->ratio * PATHS_MAX / count;
+		if (is_up_on(leg, listener))
+			leg->path->weight = gate_weight(listener, count);
 	}
 }
 
@@ -135,7 +136,7 @@ static void on_up(struct subflow *sf, const struct hello_ack *ack)
 	struct leg *leg = subflow_user(sf);
 	struct egress_tunnel *t = leg->tunnel;
 
-	leg->path = end_add_path(&t->end, sf, leg->listener.ratio * PATHS_MAX, ack->payload_max);
+	leg->path = end_add_path(&t->end, sf, gate_weight(&leg->listener, 1), ack->payload_max);
 	if (!leg->path) {
 		log_warn("subflow from %s: more than %u paths", subflow_peer(sf), PATHS_MAX);
 		return;
@@ -212,7 +213,7 @@ static struct egress_tunnel *begin_tunnel(struct egress_worker *ew, const struct
 {
 	struct tunnel_config config = end_tunnel_config(&ew->daemon->conf);
 	struct egress_tunnel *t = calloc(1, sizeof(*t));
-	char text[33];
+	char text[TUNNEL_ID_TEXT_BYTES];
 
 	if (!t)
 		abort();
@@ -233,11 +234,10 @@ static struct egress_tunnel *begin_tunnel(struct egress_worker *ew, const struct
 static void answer(struct leg *leg, const struct hello *hello)
 {
 	const struct egress_worker *ew = leg->tunnel->owner;
-	uint32_t payload_max = ew->daemon->conf.payload_max;
 	struct hello_ack ack = {
 		.version = FRAME_VERSION,
 		.instance = leg->tunnel->instance,
-		.payload_max = hello->payload_max < payload_max ? hello->payload_max : payload_max,
+		.payload_max = min_u32(hello->payload_max, ew->daemon->conf.payload_max),
 		.first_credit = FIRST_CREDIT_BYTES,
 		.sessions_max = ew->budget.sessions_max,
 	};
@@ -253,7 +253,8 @@ void egress_arrived(struct worker *w, struct arrival *a)
 
 	if (ew->drain || ew->is_stopping || (!t && ew->tunnel_count >= TUNNELS_MAX)) {
 		log_warn("a subflow is refused: %s", ew->drain || ew->is_stopping
-			 ? "the egress is ending" : "too many tunnels");
+							     ? "the egress is ending"
+							     : "too many tunnels");
 		close(a->fd);
 		return;
 	}
@@ -265,7 +266,8 @@ void egress_arrived(struct worker *w, struct arrival *a)
 	leg->tunnel = t;
 	leg->listener = a->listener;
 	list_push_back(&t->legs, &leg->node);
-	leg->subflow = subflow_accept_take(w, a->fd, &a->hello, &ew->daemon->key, &subflow_ops, leg);
+	leg->subflow =
+		subflow_accept_take(w, a->fd, &a->hello, &ew->daemon->key, &subflow_ops, leg);
 	if (!leg->subflow) {
 		leg_free(leg);
 		return;

@@ -38,6 +38,7 @@ struct ingress_worker {
 	struct tunnel_id tunnel_id;
 	uint64_t instance; /* the egress's; 0 while no backend is up */
 	uint32_t generation;
+	uint64_t accepted; /* clients */
 	struct listener *listener;
 	struct list backends, prepared, leaving;
 	struct task *topo;  /* update_topo waits for the prepared backends */

@@ -50,7 +50,7 @@ static const struct daemon_ops ops = {
 
 int main(int argc, char **argv)
 {
-	struct ingress ingress = { .listen_fd = -1 };
+	struct ingress ingress = {.listen_fd = -1};
 
 	return daemon_main(&ops, argc, argv, &ingress);
 }

@@ -18,7 +18,9 @@ void ingress_health(struct worker *w, struct task *task)
 		ways += b->path != NULL;
 		if (!b->path)
 			json_array_append_new(degraded, json_sprintf("backend %s:%u: %s",
-				b->uplink.backend.host, b->uplink.backend.port, b->uplink.why));
+								     b->uplink.backend.host,
+								     b->uplink.backend.port,
+								     uplink_trouble(&b->uplink)));
 	}
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
@@ -33,12 +35,12 @@ static json_t *backend_json(const struct ingress_worker *iw, const struct backen
 	double share = b->path && sent_total ? (double)b->path->sent_bytes / (double)sent_total : 0;
 
 	json_object_set_new(j, "peer", json_sprintf("%s:%u", u->backend.host, u->backend.port));
-	json_object_set_new(j, "worker", json_integer(iw->worker->index));
+	report_put(j, "worker", iw->worker->index);
 	json_object_set_new(j, "side", json_string("backend"));
-	json_object_set_new(j, "ratio", json_integer(u->backend.ratio));
+	report_put(j, "ratio", u->backend.ratio);
 	json_object_set_new(j, "share", json_real(share));
-	json_object_set_new(j, "dials", json_integer((json_int_t)u->dials));
-	json_object_set_new(j, "losses", json_integer((json_int_t)u->losses));
+	report_put(j, "dials", u->dials);
+	report_put(j, "losses", u->losses);
 	return j;
 }
 
@@ -49,7 +51,8 @@ static json_t *paths_json(const struct ingress_worker *iw)
 
 	list_for_each(node, &iw->backends)
 		json_array_append_new(list,
-			backend_json(iw, container_of(node, struct backend, node), sent_total));
+				      backend_json(iw, container_of(node, struct backend, node),
+						   sent_total));
 	return list;
 }
 
@@ -64,6 +67,8 @@ void ingress_stats(struct worker *w, struct task *task)
 	json_t *stats = report_begin(&iw->budget);
 
 	report_add_tunnel(stats, iw->end.tunnel);
+	json_object_set_new(stats, "connections",
+			    json_pack("{s:I}", "accepted_total", (json_int_t)iw->accepted));
 	json_object_set_new(stats, "paths", paths_json(iw));
 	task_done(task, stats);
 }

@@ -1,11 +1,11 @@
 /* Changing the backends while the ingress runs, in two steps as the original's controller does:
  * update_topo_pre dials the new ones beside the old; update_topo waits until they are up at every
  * worker, then all of them switch, or none does. */
+#include "common/module/topo.h"
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/module/report.h"
-#include "common/module/topo.h"
 #include "ingress/ingress.h"
 
 #include <string.h>
@@ -43,9 +43,10 @@ static json_t *missing_json(const struct ingress_worker *iw)
 		const struct backend *b = container_of(node, struct backend, node);
 
 		if (!b->uplink.is_up)
-			json_array_append_new(missing, json_sprintf("%s:%u: %s",
-				b->uplink.backend.host, b->uplink.backend.port,
-				b->uplink.why[0] ? b->uplink.why : "no answer yet"));
+			json_array_append_new(missing,
+					      json_sprintf("%s:%u: %s", b->uplink.backend.host,
+							   b->uplink.backend.port,
+							   uplink_trouble(&b->uplink)));
 	}
 	return missing;
 }
@@ -153,7 +154,8 @@ void ingress_topo_pre(void *user, struct control_request *req)
 	if (is_busy(in, req))
 		return;
 	if (in->is_prepared) {
-		control_reply_error(req, "busy", "a topology is prepared already: update_topo or "
+		control_reply_error(req, "busy",
+				    "a topology is prepared already: update_topo or "
 				    "abort_topo first");
 		return;
 	}

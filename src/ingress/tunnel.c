@@ -5,8 +5,8 @@
 #include "common/module/edge.h"
 #include "ingress/ingress.h"
 
-#include <stdio.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,7 +184,7 @@ struct backend *ingress_find_backend(struct list *list, const struct conf_addres
 	list_for_each(node, list) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		if (b->uplink.backend.port == a->port && strcmp(b->uplink.backend.host, a->host) == 0)
+		if (conf_address_is_same(&b->uplink.backend, a))
 			return b;
 	}
 	return NULL;
@@ -202,14 +202,14 @@ static bool on_client(void *user, int fd, const struct sockaddr_storage *from)
 	struct ingress_worker *iw = user;
 
 	if (!may_wait(iw)) {
-		struct linger reset = { .l_onoff = 1 };
+		struct linger reset = {.l_onoff = 1};
 
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		close(fd);
 		iw->end.tunnel->counters.refused++;
 		return true;
 	}
-	iw->daemon->accepted++;
+	iw->accepted++;
 	edge_accept_take(&iw->end, fd, from);
 	return true;
 }

@@ -39,7 +39,7 @@ static const struct daemon_ops ops = {
 
 int main(int argc, char **argv)
 {
-	struct proxy proxy = { .gate = { .daemon = NULL } };
+	struct proxy proxy = {.gate = {.daemon = NULL}};
 
 	return daemon_main(&ops, argc, argv, &proxy);
 }

@@ -54,7 +54,7 @@ struct proxy_worker {
 	struct slab items;    /* of the relays' queues */
 	struct list tunnels;
 	size_t tunnel_count, ending_count;
-	size_t tunnels_max; /* by the memory limit */
+	size_t tunnels_max;	/* by the memory limit */
 	uint64_t relayed_bytes; /* of hops that are gone */
 	bool is_stopping;
 };

@@ -25,31 +25,32 @@ void proxy_health(struct worker *w, struct task *task)
 			const struct downstream *d = container_of(n, struct downstream, node);
 
 			if (!d->hop)
-				json_array_append_new(degraded, json_sprintf("backend %s:%u: %s",
-					d->uplink.backend.host, d->uplink.backend.port,
-					d->uplink.why[0] ? d->uplink.why : "no answer yet"));
+				json_array_append_new(degraded,
+						      json_sprintf("backend %s:%u: %s",
+								   d->uplink.backend.host,
+								   d->uplink.backend.port,
+								   uplink_trouble(&d->uplink)));
 		}
 	}
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
 
 static json_t *hop_json(const struct proxy_tunnel *t, const struct hop *h, const char *side,
-			struct subflow *sf, uint32_t ratio)
+			const struct subflow *sf, uint32_t ratio)
 {
-	static const char hex[] = "0123456789abcdef";
-	char id[33] = "";
+	const char *state = h ? "up" : (sf ? "dialling" : "down");
+	char id[TUNNEL_ID_TEXT_BYTES];
+	json_t *j;
 
-	for (size_t i = 0; i < sizeof(t->hello.tunnel.bytes); i++) {
-		id[2 * i] = hex[t->hello.tunnel.bytes[i] >> 4];
-		id[2 * i + 1] = hex[t->hello.tunnel.bytes[i] & 15];
-	}
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "tunnel", id, "worker",
-			 (int)t->owner->worker->index, "side", side, "state",
-			 h ? "up" : sf ? "dialling" : "down", "why", "", "ratio",
-			 (json_int_t)ratio, "hop_rtt_us",
-			 (json_int_t)(sf ? subflow_hop_rtt_us(sf) : 0), "sent_bytes",
-			 (json_int_t)(h ? h->sent_bytes : 0), "received_bytes",
-			 (json_int_t)(h ? h->received_bytes : 0));
+	tunnel_id_text(&t->hello.tunnel, id);
+	j = json_pack("{s:s, s:s, s:s, s:s}", "tunnel", id, "side", side, "state", state, "why",
+		      "");
+	report_put(j, "worker", t->owner->worker->index);
+	report_put(j, "ratio", ratio);
+	report_put(j, "hop_rtt_us", sf ? subflow_hop_rtt_us(sf) : 0);
+	report_put(j, "sent_bytes", h ? h->sent_bytes : 0);
+	report_put(j, "received_bytes", h ? h->received_bytes : 0);
+	return j;
 }
 
 static void add_downstreams(json_t *list, const struct proxy_tunnel *t)
@@ -62,8 +63,8 @@ static void add_downstreams(json_t *list, const struct proxy_tunnel *t)
 		json_object_set_new(j, "peer",
 				    json_sprintf("%s:%u", u->backend.host, u->backend.port));
 		json_object_set_new(j, "why", json_string(u->why));
-		json_object_set_new(j, "dials", json_integer((json_int_t)u->dials));
-		json_object_set_new(j, "losses", json_integer((json_int_t)u->losses));
+		report_put(j, "dials", u->dials);
+		report_put(j, "losses", u->losses);
 		json_array_append_new(list, j);
 	}
 }
@@ -75,8 +76,8 @@ static void add_upstreams(json_t *list, const struct proxy_tunnel *t)
 		json_t *j = hop_json(t, u->hop, "listen", u->subflow, u->listener.ratio);
 
 		json_object_set_new(j, "peer", json_string(subflow_peer(u->subflow)));
-		json_object_set_new(j, "listener", json_sprintf("%s:%u", u->listener.host,
-								u->listener.port));
+		json_object_set_new(j, "listener",
+				    json_sprintf("%s:%u", u->listener.host, u->listener.port));
 		json_array_append_new(list, j);
 	}
 }
@@ -107,8 +108,8 @@ void proxy_stats(struct worker *w, struct task *task)
 		for (int side = HOP_UP; side <= HOP_DOWN; side++)
 			list_for_each(n, &tunnel_of(node)->relay->hops[side])
 				sent += container_of(n, struct hop, node)->sent_bytes;
-	report_add_counters(stats, &(struct tunnel_counters){ .sent_bytes = sent });
-	json_object_set_new(stats, "tunnels", json_integer((json_int_t)pw->tunnel_count));
+	report_add_counters(stats, &(struct tunnel_counters){.sent_bytes = sent});
+	report_put(stats, "tunnels", pw->tunnel_count);
 	json_object_set_new(stats, "paths", paths_json(pw));
 	task_done(task, stats);
 }

@@ -2,6 +2,7 @@
  * between them. */
 #include "common/base/limits.h"
 #include "common/base/log.h"
+#include "common/base/minmax.h"
 #include "common/base/rng.h"
 #include "proxy/proxy.h"
 
@@ -202,23 +203,23 @@ static const struct uplink_ops uplink_ops = {
 
 /* ---- upstream ---- */
 
-/* A listener's ratio is shared by the tunnel's subflows on it. */
+static bool is_up_on(const struct upstream *u, const struct conf_address *listener)
+{
+	return u->hop && conf_address_is_same(&u->listener, listener);
+}
+
+/* One has come or gone: the others' weights follow. */
 static void share_weight(struct proxy_tunnel *t, const struct conf_address *listener)
 {
-	uint32_t count = 0;
+	size_t count = 0;
 
-	list_for_each(node, &t->upstreams) {
-		const struct upstream *u = container_of(node, struct upstream, node);
-
-		count += u->hop && u->listener.port == listener->port &&
-			 strcmp(u->listener.host, listener->host) == 0;
-	}
+	list_for_each(node, &t->upstreams)
+		count += is_up_on(container_of(node, struct upstream, node), listener);
 	list_for_each(node, &t->upstreams) {
 		struct upstream *u = container_of(node, struct upstream, node);
 
-		if (u->hop && u->listener.port == listener->port &&
-		    strcmp(u->listener.host, listener->host) == 0)
-			u->hop->weight = listener->ratio * PATHS_MAX / count;
+		if (is_up_on(u, listener))
+			u->hop->weight = gate_weight(listener, count);
 	}
 }
 
@@ -228,7 +229,7 @@ static void on_upstream_up(struct subflow *sf, const struct hello_ack *ack)
 	struct proxy_tunnel *t = u->tunnel;
 
 	(void)ack;
-	u->hop = relay_add_hop(t->relay, HOP_UP, u->listener.ratio * PATHS_MAX, u);
+	u->hop = relay_add_hop(t->relay, HOP_UP, gate_weight(&u->listener, 1), u);
 	subflow_pause(sf, u->hop->is_paused);
 	share_weight(t, &u->listener);
 	log_info("subflow from %s is up", subflow_peer(sf));
@@ -351,9 +352,8 @@ static struct proxy_tunnel *begin_tunnel(struct proxy_worker *pw, const struct h
 		abort();
 	t->owner = pw;
 	t->hello = *hello;
-	t->hello.hops_left--;
-	if (t->hello.payload_max > c->payload_max)
-		t->hello.payload_max = c->payload_max;
+	t->hello.hops_left--; /* the acceptor lets in none that has 0 left */
+	t->hello.payload_max = min_u32(hello->payload_max, c->payload_max);
 	list_init(&t->upstreams);
 	list_init(&t->downstreams);
 	deferred_init(&t->run, run);
@@ -368,11 +368,8 @@ static struct proxy_tunnel *begin_tunnel(struct proxy_worker *pw, const struct h
 }
 
 /* NULL: it may be taken. `t` is NULL when its tunnel is new here. */
-static const char *refusal(const struct proxy_worker *pw, const struct arrival *a,
-			   const struct proxy_tunnel *t)
+static const char *refusal(const struct proxy_worker *pw, const struct proxy_tunnel *t)
 {
-	if (a->hello.hops_left == 0)
-		return "it has crossed too many proxies: the chain goes in a circle";
 	if (pw->is_stopping)
 		return "the proxy is ending";
 	if (!t && pw->tunnel_count >= pw->tunnels_max)
@@ -386,7 +383,7 @@ void proxy_arrived(struct worker *w, struct arrival *a)
 {
 	struct proxy_worker *pw = w->user;
 	struct proxy_tunnel *t = find_tunnel(pw, &a->hello.tunnel);
-	const char *why = refusal(pw, a, t);
+	const char *why = refusal(pw, t);
 	struct upstream *u;
 
 	if (why) {

@@ -350,7 +350,7 @@ void vend_print(const struct vend *e)
 		       t->paths[i]->is_blocked ? "blocked" : "open",
 		       (unsigned long long)t->paths[i]->inflight_bytes,
 		       (unsigned long long)t->paths[i]->cap_bytes);
-	list_for_each (node, &t->sessions_all) {
+	list_for_each(node, &t->sessions_all) {
 		const struct session *s = container_of(node, struct session, all_node);
 
 		printf("  session %llu %s reset %d source %d: sent %llu acked %llu credit %llu; "

@@ -137,7 +137,7 @@ static void answer_ups(struct vrelay *r)
 {
 	if (r->relay->hop_count[HOP_DOWN] == 0)
 		return;
-	list_for_each (node, &r->ups) {
+	list_for_each(node, &r->ups) {
 		struct vhop *h = container_of(node, struct vhop, node);
 
 		if (h->hop)
@@ -179,7 +179,7 @@ static void on_hello(struct vhop *h, unsigned tunnel)
 {
 	struct vproxy *p = h->proxy;
 
-	list_for_each (node, &p->relays) {
+	list_for_each(node, &p->relays) {
 		struct vrelay *r = container_of(node, struct vrelay, node);
 
 		if (r->tunnel == tunnel)
@@ -266,12 +266,12 @@ static void end_all(struct vproxy *p)
 /* What it had sent and was still on its way dies with it. */
 static void break_links(struct vproxy *p)
 {
-	list_for_each (node, &p->strangers)
+	list_for_each(node, &p->strangers)
 		vlink_kill(container_of(node, struct vhop, node)->side->link);
-	list_for_each (node, &p->relays) {
+	list_for_each(node, &p->relays) {
 		struct vrelay *r = container_of(node, struct vrelay, node);
 
-		list_for_each (up, &r->ups)
+		list_for_each(up, &r->ups)
 			vlink_kill(container_of(up, struct vhop, node)->side->link);
 		for (unsigned i = 0; i < r->down_count; i++)
 			if (r->downs[i]->dial.side)

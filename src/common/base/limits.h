@@ -10,6 +10,7 @@
 /* The largest DATA payload that we offer. 64 KiB costs 0.04 % of header and one system call a
  * frame; a larger frame only makes a slow path hold the head of the line for longer. */
 #define FRAME_PAYLOAD_DEFAULT (64u * KIB)
+/* Below it the header is over 0.6 %, above it a frame takes 8 ms of a 1 Gbit/s link. */
 #define FRAME_PAYLOAD_MIN (4u * KIB)
 #define FRAME_PAYLOAD_MAX (1u * MIB)
 /* The largest payload of any frame but DATA: an ACK with 32 ranges is 524 bytes, an OPEN with
@@ -21,7 +22,9 @@
 #define ACK_RANGES_MAX 32u
 
 /* ---- memory ---- */
+/* Half of it is the first credit of SESSIONS_MAX_DEFAULT; small machines have it to spare. */
 #define MEMORY_LIMIT_DEFAULT (256ull * MIB)
+/* One session's largest window, and the queues of eight tunnels at a proxy. */
 #define MEMORY_LIMIT_MIN (16ull * MIB)
 /* 1 TiB: more than a machine has, and its sessions still fit into 32 bits. */
 #define MEMORY_LIMIT_MAX (1024ull * 1024 * MIB)
@@ -62,7 +65,9 @@
 #define REJECT_LINES_MAX 10u
 
 /* ---- tunnels and sessions ---- */
+/* A set of paths is one 64-bit word (session.ack_paths, tunnel.path_slots). */
 #define PATHS_MAX 64u
+/* Of one worker: a subflow that comes looks for its tunnel in a list. */
 #define TUNNELS_MAX 1024u
 /* With FIRST_CREDIT each this reserves half of the default memory limit. */
 #define SESSIONS_MAX_DEFAULT 8192u
@@ -70,6 +75,7 @@
 #define SESSIONS_REFUSED_MAX 1024u
 /* Holes in the finished ids: open sessions make some, more than this nobody honest does. */
 #define FINISHED_RANGES_MAX 65536u
+/* Most requests and many replies fit into it, and thousands of sessions cost little. */
 #define FIRST_CREDIT_BYTES (16u * KIB)
 /* 100 ms at 1 Gbit/s, rounded up: what one session may have under way at the most. */
 #define WINDOW_MAX_BYTES (16u * MIB)
@@ -89,13 +95,14 @@
  * link near RTT 0; but for fast paths not more bytes than this, which would only fill caches. */
 #define PATH_CAP_FLOOR_MS 15u
 #define PATH_CAP_FLOOR_BYTES_MAX (1u * MIB)
+/* How long a measurement counts: a base RTT until a changed route shows, a rate until a link that
+ * has become slower does. */
 #define PATH_RTT_WINDOW_MS 5000u
 #define PATH_RATE_WINDOW_MS 1000u
 /* Shorter intervals say more about the scheduling of processes than about the path. */
 #define PATH_RATE_INTERVAL_MIN_US 500u
 /* How far the weighted scheduler lets some paths run ahead of one that is full. */
 #define SCHEDULER_LEAD_BYTES (1u * MIB)
-
 /* Paths whose arrival differs by less count as equal to the adaptive scheduler. */
 #define SCHEDULER_SLACK_US 2000u
 
@@ -126,52 +133,52 @@
 #define MEMORY_HARD_SLACK_BYTES (32u * MIB)
 
 /* ---- time (milliseconds) ---- */
-#define ACK_DELAY_US 1000u	   /* an ACK waits at most so long for company */
+#define ACK_DELAY_US 1000u	    /* an ACK waits at most so long for company */
+#define ACK_BYTES (128u * KIB)	    /* or for so many bytes */
 #define ACK_ALONG_BYTES (16u * KIB) /* on a path with no more in flight it rides along at once */
-#define ACK_BYTES (128u * KIB)	   /* or for so many bytes */
-#define RESEND_RESET_MS 200u	   /* an unanswered RESET, doubling to PROBE_MAX_MS */
-#define PROBE_MIN_MS 200u	   /* a sender without credit asks, doubling */
-#define PROBE_MAX_MS 5000u
-#define TIMED_TICK_MS 25u	   /* how often sessions that wait for something are looked at */
-#define HELLO_WAIT_MS 5000u        /* an accepted connection must have said HELLO by then */
-#define DIAL_WAIT_MS 5000u         /* a TCP connect: two lost SYNs (1 + 2 s) and a long way */
-#define HELLO_ACK_WAIT_MS 60000u   /* a proxy answers only when its downstream has answered */
-#define SUBFLOW_LINGER_MS 500u     /* an orderly close lets what is queued go out for so long */
-#define ACCEPT_RETRY_MS 100u       /* out of descriptors: accepting is tried again after that */
-#define CLIENT_WAIT_MS 10000u      /* a client waits so long for the first path */
-#define SESSION_WAIT_MS 30000u     /* sessions outlive the loss of all paths for so long */
-#define OPEN_WAIT_MS 10000u        /* DATA may precede its OPEN by so much */
-#define RESET_WAIT_MS 3000u        /* bytes before a RESET may take so long to be delivered */
-#define TOPO_WAIT_MS 5000u
-#define DRAIN_WAIT_MS 30000u       /* `close` and SIGTERM let sessions finish for so long */
-#define PING_EVERY_MS 1000u
-#define SILENCE_MAX_MS 15000u      /* a subflow that answers no ping for so long is dead */
-#define CONNECT_WAIT_MS 10000u     /* the egress gives the server so long to answer */
-#define LINGER_LOOK_MS 5u	   /* how often a socket that is to be reset is looked at */
-#define TICK_MS 20u		   /* how often a drain or a topology change is looked at */
-#define REDIAL_MIN_MS 50u          /* the first dial after a loss; doubles */
-#define REDIAL_MAX_MS 2000u
-#define WAIT_CEILING_MS 86400000u  /* no wait that a user sets is longer than a day */
-#define CONTROL_WAIT_MS 10000u     /* a comm connection must say something whole by then */
-#define CONTROL_IDLE_MS 300000u    /* a JSON connection may rest between requests: an operator */
-#define CONTROL_LINGER_MS 500u     /* input dropped after a last reply, so that it is read */
-#define CONTROL_CLOSE_MS 500u      /* replies under way may go out for so long at the end */
-#define CONTROLLER_WAIT_MS 15000u  /* mpp_controller: above TOPO_WAIT_MS, within one's patience */
+#define RESEND_RESET_MS 200u	    /* an unanswered RESET, doubling to PROBE_MAX_MS */
+#define PROBE_MIN_MS 200u	    /* a sender without credit asks, doubling */
+#define PROBE_MAX_MS 5000u	    /* far below what a NAT forgets, and no load */
+#define TIMED_TICK_MS 25u	    /* how often sessions that wait for something are looked at */
+#define HELLO_WAIT_MS 5000u	    /* an accepted connection must have said HELLO by then */
+#define DIAL_WAIT_MS 5000u	    /* a TCP connect: two lost SYNs (1 + 2 s) and a long way */
+#define HELLO_ACK_WAIT_MS 60000u    /* a proxy answers only when its downstream has answered */
+#define SUBFLOW_LINGER_MS 500u	    /* an orderly close lets what is queued go out for so long */
+#define ACCEPT_RETRY_MS 100u	    /* out of descriptors: accepting is tried again after that */
+#define CLIENT_WAIT_MS 10000u	    /* a client waits so long for the first path */
+#define SESSION_WAIT_MS 30000u	    /* sessions outlive the loss of all paths for so long */
+#define OPEN_WAIT_MS 10000u	    /* DATA may precede its OPEN by so much */
+#define RESET_WAIT_MS 3000u	    /* bytes before a RESET may take so long to be delivered */
+#define TOPO_WAIT_MS 5000u	    /* update_topo waits so long for the new addresses */
+#define DRAIN_WAIT_MS 30000u	    /* `close` and SIGTERM let sessions finish for so long */
+#define PING_EVERY_MS 1000u	    /* often enough for a hop's RTT, at 64 bytes each way */
+#define SILENCE_MAX_MS 15000u	    /* a subflow that answers no ping for so long is dead */
+#define CONNECT_WAIT_MS 10000u	    /* the egress gives the server so long to answer */
+#define LINGER_LOOK_MS 5u	    /* how often a socket that is to be reset is looked at */
+#define TICK_MS 20u		    /* how often a drain or a topology change is looked at */
+#define REDIAL_MIN_MS 50u	    /* the first dial after a loss; doubles */
+#define REDIAL_MAX_MS 2000u	    /* a neighbour that starts is found within so long */
+#define WAIT_CEILING_MS 86400000u   /* no wait that a user sets is longer than a day */
+#define CONTROL_WAIT_MS 10000u	    /* a comm connection must say something whole by then */
+#define CONTROL_IDLE_MS 300000u	    /* a JSON connection may rest between requests: an operator */
+#define CONTROL_LINGER_MS 500u	    /* input dropped after a last reply, so that it is read */
+#define CONTROL_CLOSE_MS 500u	    /* replies under way may go out for so long at the end */
+#define CONTROLLER_WAIT_MS 15000u   /* mpp_controller: above TOPO_WAIT_MS, within one's patience */
 
 /* ---- counts ---- */
 #define DESCRIPTORS_LOOK_EVERY 8u /* accepted clients; fewer than are reserved */
-#define DESCRIPTORS_RESERVED 16u /* for the comm socket, when all others are used up */
-#define KEY_BYTES_MIN 16 /* a shorter key could be guessed */
+#define DESCRIPTORS_RESERVED 16u  /* for the comm socket, when all others are used up */
+#define KEY_BYTES_MIN 16	  /* a shorter key could be guessed */
 /* One thread fills the links of most sites; a second one costs memory and is asked for. */
 #define WORKERS_DEFAULT 1u
-#define WORKERS_MAX 64u
-#define RATIO_MAX 1000000u
-#define CONTROL_CONNECTIONS_MAX 64u
-#define CONTROL_LINE_MAX (64u * KIB)
+#define WORKERS_MAX 64u		     /* more than the processors of most machines */
+#define RATIO_MAX 1000000u	     /* a Tbit/s in Mbit/s; times PATHS_MAX it fits into 32 bits */
+#define CONTROL_CONNECTIONS_MAX 64u  /* operators and monitors; 4 MiB with CONTROL_LINE_MAX each */
+#define CONTROL_LINE_MAX (64u * KIB) /* PATHS_MAX addresses with names of 255 bytes are 20 KiB */
 /* What mpp_controller takes as one reply: 100,000 sessions of 300 bytes, and no end of memory
  * for something that is no module. */
 #define CONTROL_REPLY_MAX (32u * MIB)
-#define HELLO_PENDING_MAX 256u     /* accepted connections that have not said HELLO */
+#define HELLO_PENDING_MAX 256u /* accepted connections that have not said HELLO */
 
 /* ---- log ---- */
 /* One line: enough for any message of ours with a name in it, and well below PIPE_BUF (4096),

@@ -65,13 +65,12 @@ static inline struct list *list_pop_front(struct list *head)
 }
 
 #define list_first(head, type, member) container_of((head)->next, type, member)
-#define list_last(head, type, member) container_of((head)->prev, type, member)
 
 #define list_for_each(pos, head) \
 	for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 
 /* As above; the body may remove and free `pos`. */
-#define list_for_each_safe(pos, head)                                                  \
+#define list_for_each_safe(pos, head)                                                 \
 	for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head); \
 	     pos = pos##_next, pos##_next = pos->next)
 

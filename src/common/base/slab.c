@@ -16,7 +16,7 @@ void slab_init(struct slab *slab, size_t object_bytes)
 {
 	size_t align = sizeof(max_align_t);
 
-	*slab = (struct slab){ .object_bytes = (object_bytes + align - 1) / align * align };
+	*slab = (struct slab){.object_bytes = (object_bytes + align - 1) / align * align};
 }
 
 void slab_done(struct slab *slab)
@@ -32,8 +32,7 @@ void slab_done(struct slab *slab)
 
 static void add_block(struct slab *slab)
 {
-	struct slab_block *block =
-		malloc(sizeof(*block) + OBJECTS_PER_BLOCK * slab->object_bytes);
+	struct slab_block *block = malloc(sizeof(*block) + OBJECTS_PER_BLOCK * slab->object_bytes);
 	char *at;
 
 	if (!block)

@@ -15,7 +15,7 @@ struct slab {
 };
 
 void slab_init(struct slab *slab, size_t object_bytes);
-void slab_done(struct slab *slab); /* every object must have been freed */
+void slab_done(struct slab *slab);   /* every object must have been freed */
 void *slab_alloc(struct slab *slab); /* uninitialised; aborts when memory is gone */
 void slab_free(struct slab *slab, void *object);
 

@@ -75,7 +75,7 @@ int address_set_ratio(const struct draft *d, struct conf_address *a, enum side s
 	return 0;
 }
 
-static bool address_is_same(const struct conf_address *a, const struct conf_address *b)
+bool conf_address_is_same(const struct conf_address *a, const struct conf_address *b)
 {
 	return a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
@@ -87,7 +87,7 @@ int address_add(struct draft *d, enum side s, const char *where, const struct co
 	char text[ADDRESS_TEXT_MAX];
 
 	for (size_t i = 0; i < *count; i++) {
-		if (!address_is_same(&list[i], a))
+		if (!conf_address_is_same(&list[i], a))
 			continue;
 		address_format(a, text);
 		return draft_fail(d, where, text, "expected an address that is not %s %zu already",
@@ -97,7 +97,7 @@ int address_add(struct draft *d, enum side s, const char *where, const struct co
 	return 0;
 }
 
-bool address_is_loopback(const struct conf_address *a)
+bool conf_address_is_loopback(const struct conf_address *a)
 {
 	struct in_addr v4;
 

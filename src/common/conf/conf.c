@@ -1,6 +1,7 @@
 /* From a module's command line to struct conf: the options are collected first, so that a file is
  * read before what overrides it; then file, options and positional arguments fill a draft; then
  * what must fit together is checked. */
+#include "common/base/version.h"
 #include "common/conf/draft.h"
 #include "common/conf/parse.h"
 
@@ -9,10 +10,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-
-#ifndef MPP_VERSION
-#define MPP_VERSION "0.0.0-dev"
-#endif
 
 #define LINE_MAX_BYTES 1024
 
@@ -265,7 +262,7 @@ static int auth_check_address(const struct draft *d, const char *name, const str
 {
 	char where[WHERE_MAX], text[ADDRESS_TEXT_MAX];
 
-	if (address_is_loopback(a))
+	if (conf_address_is_loopback(a))
 		return 0;
 	snprintf(where, sizeof(where), "option --require-auth, %s", name);
 	address_format(a, text);

@@ -25,6 +25,10 @@ struct conf_address {
 	uint32_t ratio; /* expected throughput, the weight of the split; 0 where nothing uses it */
 };
 
+/* The same port and host; names do not differ by case (RFC 4343). */
+bool conf_address_is_same(const struct conf_address *a, const struct conf_address *b);
+bool conf_address_is_loopback(const struct conf_address *a);
+
 struct conf {
 	enum module module;
 	struct conf_address listen[CONF_ADDRESSES_MAX];
@@ -40,8 +44,8 @@ struct conf {
 	uint32_t sessions_max;	     /* of the process */
 	uint32_t payload_max;	     /* largest DATA payload offered */
 	uint32_t window_max_bytes;   /* of one session */
-	char scheduler[32];	     /* checked against scheduler_names by the caller of conf_parse */
-	uint32_t client_wait_ms;     /* 0: refuse clients at once while there is no path */
+	char scheduler[32];	 /* checked against scheduler_names by the caller of conf_parse */
+	uint32_t client_wait_ms; /* 0: refuse clients at once while there is no path */
 	uint32_t session_wait_ms, open_wait_ms, reset_wait_ms, topo_wait_ms, drain_wait_ms;
 	uint32_t hello_wait_ms;
 	char key_file[256]; /* "" : none */
@@ -59,8 +63,8 @@ enum conf_result {
  *   <listen_num> <backend_num> {<ip> <port> <ratio>}... <comm_ip> <comm_port>
  * which may be left out altogether when the file has them. `ret` is filled on CONF_RUN.
  * `schedulers` is the NULL-terminated list of names that --scheduler takes. */
-enum conf_result conf_parse(enum module m, int argc, char **argv,
-			    const char *const *schedulers, struct conf *ret);
+enum conf_result conf_parse(enum module m, int argc, char **argv, const char *const *schedulers,
+			    struct conf *ret);
 
 /* Strict decimal (no sign, no space, no trailing text): 0, -EINVAL or -ERANGE. */
 int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret);

@@ -1,5 +1,6 @@
 /* "Did you mean": the nearest of some names by optimal string alignment distance (insertions,
  * deletions, substitutions and swaps of neighbours), at most 2 and less than half of the name. */
+#include "common/base/minmax.h"
 #include "common/conf/draft.h"
 
 #include <string.h>
@@ -19,11 +20,6 @@ static bool is_alike(char a, char b)
 	return a == b || (a == '-' && b == '_') || (a == '_' && b == '-');
 }
 
-static size_t min_size(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Both are at most NEAR_LEN_MAX long. */
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
@@ -36,12 +32,12 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 	for (size_t i = 1; i <= a_len; i++) {
 		for (size_t j = 1; j <= b_len; j++) {
 			size_t change = d[i - 1][j - 1] + !is_alike(a[i - 1], b[j - 1]);
-			size_t gap = min_size(d[i - 1][j], d[i][j - 1]) + 1;
+			size_t gap = min_u64(d[i - 1][j], d[i][j - 1]) + 1;
 
-			d[i][j] = min_size(change, gap);
+			d[i][j] = min_u64(change, gap);
 			if (i > 1 && j > 1 && is_alike(a[i - 1], b[j - 2]) &&
 			    is_alike(a[i - 2], b[j - 1]))
-				d[i][j] = min_size(d[i][j], d[i - 2][j - 2] + 1);
+				d[i][j] = min_u64(d[i][j], d[i - 2][j - 2] + 1);
 		}
 	}
 	return d[a_len][b_len];

@@ -7,19 +7,19 @@
 
 #include <assert.h>
 
-void budget_init(struct budget *b, size_t limit_bytes, uint32_t sessions_max,
-		 uint32_t first_credit)
+void budget_init(struct budget *b, size_t limit_bytes, uint32_t sessions_max, uint32_t first_credit)
 {
 	size_t first = (size_t)sessions_max * first_credit;
 
-	*b = (struct budget){ .sessions_max = sessions_max, .first_credit = first_credit };
+	*b = (struct budget){.sessions_max = sessions_max, .first_credit = first_credit};
 	chunk_pool_init(&b->chunks, limit_bytes);
 	slab_init(&b->segments, sizeof(struct segment));
 	slab_init(&b->pieces, sizeof(struct piece));
 	slab_init(&b->runs, sizeof(struct run));
 	/* Half for what is received; first credits come out of it, though at most half of it
 	 * is set aside: sessions that use theirs at once also fill the pool, which says so. */
-	b->granted_bytes_max = limit_bytes / 2 - (first < limit_bytes / 4 ? first : limit_bytes / 4);
+	b->granted_bytes_max =
+		limit_bytes / 2 - (first < limit_bytes / 4 ? first : limit_bytes / 4);
 }
 
 void budget_done(struct budget *b)
@@ -49,7 +49,7 @@ uint8_t *budget_fill_room(struct budget *b, size_t size_min, size_t *ret_size)
 struct slice budget_fill_take(struct budget *b, size_t len)
 {
 	struct chunk *c = b->fill;
-	struct slice s = { .chunk = chunk_ref(c), .at = c->bytes + c->fill, .len = (uint32_t)len };
+	struct slice s = {.chunk = chunk_ref(c), .at = c->bytes + c->fill, .len = (uint32_t)len};
 
 	c->fill += (uint32_t)len;
 	return s;

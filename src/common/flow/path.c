@@ -4,18 +4,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 
 #include <string.h>
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 void path_init(struct path *p, struct tunnel *t, uint16_t index, uint32_t weight,
 	       uint32_t payload_max, void *user)

@@ -36,11 +36,11 @@ struct path {
 	uint32_t payload_max; /* agreed with the other end */
 
 	uint64_t inflight_bytes;
-	uint64_t cap_bytes;	/* no new bytes at or above it */
-	uint32_t frame_bytes;	/* the payload that new DATA frames should have */
-	uint64_t rate_Bps;	/* bytes per second, windowed maximum; 0: no sample yet */
-	uint64_t base_rtt_us;	/* windowed minimum; 0: no sample yet */
-	uint64_t rtt_us;	/* smoothed, RFC 6298 */
+	uint64_t cap_bytes;   /* no new bytes at or above it */
+	uint32_t frame_bytes; /* the payload that new DATA frames should have */
+	uint64_t rate_Bps;    /* bytes per second, windowed maximum; 0: no sample yet */
+	uint64_t base_rtt_us; /* windowed minimum; 0: no sample yet */
+	uint64_t rtt_us;      /* smoothed, RFC 6298 */
 
 	/* estimator */
 	struct bucket_max rate;
@@ -52,11 +52,11 @@ struct path {
 	double pass; /* payload bytes sent / weight */
 
 	/* counters, for people */
-	uint64_t sent_bytes;	  /* first copies */
+	uint64_t sent_bytes; /* first copies */
 	uint64_t resent_bytes;
 	uint64_t received_bytes;
 	uint64_t duplicate_bytes;
-	uint64_t event_last;	  /* the last PATH_LOST event acted on */
+	uint64_t event_last; /* the last PATH_LOST event acted on */
 };
 
 void path_init(struct path *p, struct tunnel *t, uint16_t index, uint32_t weight,

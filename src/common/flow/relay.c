@@ -25,7 +25,7 @@ static struct hop *pick_hop(struct relay *r, enum hop_side side)
 	if (q->current && !q->current->is_blocked && q->burst_bytes < RELAY_BURST_BYTES)
 		return q->current;
 	q->burst_bytes = 0;
-	list_for_each (node, &r->hops[side]) {
+	list_for_each(node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		if (!h->is_blocked && (!best || h->pass < best->pass))
@@ -67,7 +67,7 @@ static void update_pause(struct relay *r, enum hop_side side)
 	if (is_full == q->is_full)
 		return;
 	q->is_full = is_full;
-	list_for_each (node, &r->hops[other_side(side)]) {
+	list_for_each(node, &r->hops[other_side(side)]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		h->is_paused = is_full;
@@ -167,7 +167,7 @@ static void send_events(struct relay *r, struct hop *h)
 
 static void announce(struct relay *r, enum hop_side side, uint8_t type, uint64_t id)
 {
-	list_for_each (node, &r->hops[side]) {
+	list_for_each(node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
 		h->pending_events[type - FRAME_PATH_LOST] = id;
@@ -339,7 +339,7 @@ static void run_side(struct relay *r, enum hop_side side)
 	struct relay_item *item;
 	struct hop *h;
 
-	list_for_each (node, &r->hops[side])
+	list_for_each(node, &r->hops[side])
 		send_events(r, container_of(node, struct hop, node));
 	while ((h = pick_hop(r, side)) && (item = dequeue(&r->queue[side]))) {
 		send_item(r, h, item);

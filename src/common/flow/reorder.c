@@ -10,7 +10,7 @@
 
 void reorder_init(struct reorder *r, uint64_t seed)
 {
-	*r = (struct reorder){ .fin_offset = UINT64_MAX, .seed = seed | 1 };
+	*r = (struct reorder){.fin_offset = UINT64_MAX, .seed = seed | 1};
 }
 
 /* ---- pieces ---- */
@@ -82,7 +82,7 @@ static void pieces_append(struct piece **first, struct piece **last, struct budg
 		return;
 	}
 	added = slab_alloc(&b->pieces);
-	*added = (struct piece){ .data = kept };
+	*added = (struct piece){.data = kept};
 	if (p)
 		p->next = added;
 	else
@@ -137,8 +137,10 @@ static void treap_insert(struct run **root, struct run *run)
 
 static void treap_remove(struct run **root, const struct run *run)
 {
-	while (*root != run)
+	while (*root != run) {
+		assert(*root);
 		root = run->start < (*root)->start ? &(*root)->left : &(*root)->right;
+	}
 	*root = treap_merge(run->left, run->right);
 }
 
@@ -213,7 +215,7 @@ static void insert_beyond_gap(struct reorder *r, struct budget *b, struct run *f
 
 	if (!run) {
 		run = slab_alloc(&b->runs);
-		*run = (struct run){ .start = offset, .end = offset, .priority = next_priority(r) };
+		*run = (struct run){.start = offset, .end = offset, .priority = next_priority(r)};
 		treap_insert(&r->gaps, run);
 	}
 	pieces_append(&run->first, &run->last, b, kept);
@@ -253,7 +255,7 @@ uint32_t reorder_insert(struct reorder *r, struct budget *b, uint64_t offset,
 		struct run *floor = r->gaps ? treap_floor(r->gaps, at) : NULL;
 		struct run *above = r->gaps ? treap_above(r->gaps, at) : NULL;
 		uint64_t stop = above && above->start < end ? above->start : end;
-		struct slice part = { .chunk = data->chunk };
+		struct slice part = {.chunk = data->chunk};
 
 		if (floor && floor->end > at) {
 			at = floor->end;
@@ -290,7 +292,7 @@ int reorder_peek(const struct reorder *r, struct iovec *ret_iov, int count)
 	int n = 0;
 
 	for (const struct piece *p = r->first; p && n < count; p = p->next, n++)
-		ret_iov[n] = (struct iovec){ .iov_base = p->data.at, .iov_len = p->data.len };
+		ret_iov[n] = (struct iovec){.iov_base = p->data.at, .iov_len = p->data.len};
 	return n;
 }
 
@@ -301,6 +303,7 @@ void reorder_consume(struct reorder *r, struct budget *b, uint64_t len)
 	while (len > 0) {
 		struct piece *p = r->first;
 
+		assert(p); /* [consumed, next) has no hole */
 		if (len < p->data.len) {
 			p->data.at += len;
 			p->data.len -= (uint32_t)len;
@@ -330,7 +333,7 @@ uint32_t reorder_ranges(const struct reorder *r, struct range *ret_ranges, uint3
 
 		if (!run)
 			break;
-		ret_ranges[n] = (struct range){ run->start, run->end };
+		ret_ranges[n] = (struct range){run->start, run->end};
 		at = run->start;
 	}
 	return n;

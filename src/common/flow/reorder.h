@@ -29,13 +29,13 @@ struct run {
 };
 
 struct reorder {
-	uint64_t consumed; /* delivered below */
-	uint64_t next;	   /* held in order or delivered below */
-	uint64_t highest;  /* end of the farthest byte seen */
-	uint64_t fin_offset; /* UINT64_MAX while unknown */
+	uint64_t consumed;	    /* delivered below */
+	uint64_t next;		    /* held in order or delivered below */
+	uint64_t highest;	    /* end of the farthest byte seen */
+	uint64_t fin_offset;	    /* UINT64_MAX while unknown */
 	struct piece *first, *last; /* [consumed, next) */
-	struct run *gaps; /* what lies beyond a gap */
-	struct chunk *keep; /* small pieces are copied into it */
+	struct run *gaps;	    /* what lies beyond a gap */
+	struct chunk *keep;	    /* small pieces are copied into it */
 	uint64_t seed;
 };
 

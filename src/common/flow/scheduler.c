@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static struct path *least_pass(struct path *const *paths, size_t count, bool (*can)(const struct path *))
+static struct path *least_pass(struct path *const *paths, size_t count,
+			       bool (*can)(const struct path *))
 {
 	struct path *best = NULL;
 
@@ -45,8 +46,7 @@ static uint64_t arrival_us(const struct path *p)
 {
 	if (p->rate_Bps == 0)
 		return p->base_rtt_us / 2;
-	return p->base_rtt_us / 2 +
-	       (p->inflight_bytes + p->frame_bytes) * US_PER_S / p->rate_Bps;
+	return p->base_rtt_us / 2 + (p->inflight_bytes + p->frame_bytes) * US_PER_S / p->rate_Bps;
 }
 
 static uint64_t earliest_arrival_us(struct path *const *paths, size_t count)
@@ -86,7 +86,8 @@ static struct path *adaptive_pick(struct path *const *paths, size_t count, bool 
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
-		if (path_has_room(p) && arrival_us(p) <= limit_us && (!best || p->pass < best->pass))
+		if (path_has_room(p) && arrival_us(p) <= limit_us &&
+		    (!best || p->pass < best->pass))
 			best = p;
 	}
 	/* Only slower paths have room: worth it when more bytes are behind these. */
@@ -96,11 +97,11 @@ static struct path *adaptive_pick(struct path *const *paths, size_t count, bool 
 /* ---- all ---- */
 
 static const struct scheduler schedulers[] = {
-	{ "adaptive", adaptive_pick },
-	{ "weighted", weighted_pick },
+	{"adaptive", adaptive_pick},
+	{"weighted", weighted_pick},
 };
 
-const char *const scheduler_names[] = { "adaptive", "weighted", NULL };
+const char *const scheduler_names[] = {"adaptive", "weighted", NULL};
 
 const struct scheduler *scheduler_find(const char *name)
 {

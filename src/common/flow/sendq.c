@@ -8,7 +8,7 @@
 
 void sendq_init(struct sendq *q, uint64_t credit)
 {
-	*q = (struct sendq){ .credit = credit };
+	*q = (struct sendq){.credit = credit};
 	list_init(&q->segments);
 	list_init(&q->lost);
 }
@@ -55,7 +55,7 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 	struct segment *s = slab_alloc(&b->segments);
 
 	assert(!q->has_fin);
-	*s = (struct segment){ .offset = q->next, .data = data, .is_fin = is_fin };
+	*s = (struct segment){.offset = q->next, .data = data, .is_fin = is_fin};
 	list_init(&s->lost_node);
 	list_push_back(&q->segments, &s->node);
 	q->next = segment_end(s);

@@ -3,16 +3,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 #include "common/flow/tunnel_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* ---- life ---- */
 
@@ -326,10 +322,10 @@ static void probe(struct session *s)
 {
 	struct tunnel *t = s->tunnel;
 	struct path *p = scheduler_pick_control(t->paths, t->path_count);
-	struct frame head = { .type = FRAME_DATA,
-			      .session = s->id,
-			      .offset = s->out.next - s->out.has_fin };
-	struct slice nothing = { 0 };
+	struct frame head = {.type = FRAME_DATA,
+			     .session = s->id,
+			     .offset = s->out.next - s->out.has_fin};
+	struct slice nothing = {0};
 
 	if (p)
 		t->ops->send(p, &head, NULL, &nothing);

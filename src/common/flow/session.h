@@ -55,22 +55,22 @@ struct session {
 	bool pull_was_full;    /* the last pull got all it asked for: there is more */
 
 	struct reorder in;
-	uint64_t granted;      /* credit announced, or about to be */
-	uint64_t announced;    /* credit in the last ACK that was sent */
-	uint32_t window_bytes; /* wanted beyond what is consumed */
-	size_t reserved_bytes; /* counted in budget.granted_bytes */
-	uint64_t tune_offset;  /* consumed when the last look at the window was taken, */
-	uint64_t tune_us;      /* and when that was */
+	uint64_t granted;	/* credit announced, or about to be */
+	uint64_t announced;	/* credit in the last ACK that was sent */
+	uint32_t window_bytes;	/* wanted beyond what is consumed */
+	size_t reserved_bytes;	/* counted in budget.granted_bytes */
+	uint64_t tune_offset;	/* consumed when the last look at the window was taken, */
+	uint64_t tune_us;	/* and when that was */
 	uint32_t unacked_bytes; /* received since the last ACK */
 	uint64_t ack_due_us;
-	uint64_t newest_us;    /* when the newest byte to acknowledge came */
-	uint64_t ack_paths;    /* bit i: an ACK went out on path i */
+	uint64_t newest_us; /* when the newest byte to acknowledge came */
+	uint64_t ack_paths; /* bit i: an ACK went out on path i */
 	bool fin_is_delivered;
 
 	uint32_t reset_code;
 	char reset_reason[128];
-	uint64_t reset_final;  /* ours: end of our direction; theirs: deliver below */
-	uint64_t timer_us;     /* what timed_node waits for */
+	uint64_t reset_final; /* ours: end of our direction; theirs: deliver below */
+	uint64_t timer_us;    /* what timed_node waits for */
 	uint64_t timer_step_us;
 	uint64_t opened_us, active_us; /* for people */
 };
@@ -92,8 +92,8 @@ bool session_is_at_end(const struct session *s);
 void session_end_delivered(struct session *s);
 
 /* Ends it with an error: the environment lets go (its `user` is not touched again, `ended` is
- * not called). What was sent before is still delivered by the other end, unless the code is
- * immediate (operator, time-out, limits). */
+ * not called). What was sent before is still delivered by the other end, unless the code is one
+ * that does not wait for it (is_immediate in session.c). */
 void session_reset(struct session *s, enum reset_code code, const char *reason, uint64_t now_us);
 
 const char *session_state_name(const struct session *s);

@@ -161,8 +161,7 @@ struct session *tunnel_open(struct tunnel *t, const struct open_info *info, void
 	return s;
 }
 
-size_t tunnel_reset_all(struct tunnel *t, enum reset_code code, const char *reason,
-			uint64_t now_us)
+size_t tunnel_reset_all(struct tunnel *t, enum reset_code code, const char *reason, uint64_t now_us)
 {
 	size_t count = 0;
 
@@ -177,7 +176,7 @@ size_t tunnel_reset_all(struct tunnel *t, enum reset_code code, const char *reas
 
 void tunnel_send_close(struct tunnel *t)
 {
-	struct frame head = { .type = FRAME_TUNNEL_CLOSE };
+	struct frame head = {.type = FRAME_TUNNEL_CLOSE};
 
 	for (size_t i = 0; i < t->path_count; i++)
 		if (!t->paths[i]->is_blocked)

@@ -49,8 +49,8 @@ struct tunnel_config {
 	bool is_initiator;
 	const struct scheduler *scheduler;
 	uint32_t window_max_bytes;
-	uint32_t first_credit;	/* of each session, both ways: the acceptor's HELLO_ACK says it;
-				 * the initiator sets it before its first path joins */
+	uint32_t first_credit; /* of each session, both ways: the acceptor's HELLO_ACK says it;
+				* the initiator sets it before its first path joins */
 	uint64_t client_wait_us, session_wait_us, open_wait_us, reset_wait_us;
 };
 
@@ -72,7 +72,7 @@ struct tunnel {
 	struct rangeset finished;
 	uint64_t next_id;
 	struct list sessions_all, ready, resends, controls, acks, acks_now, timed, done;
-	uint64_t path_slots; /* bit i: a path has index i */
+	uint64_t path_slots;	/* bit i: a path has index i */
 	uint64_t pathless_us;	/* since when there is no path; NEVER_US when there is one */
 	uint64_t timed_next_us; /* the next look at `timed` */
 	uint64_t stray_us;	/* rate limit of answers to frames for finished ids */
@@ -87,8 +87,7 @@ struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunne
 void tunnel_free(struct tunnel *t);
 
 /* A subflow is up end to end. NULL when there are PATHS_MAX. */
-struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max,
-			     void *user);
+struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user);
 /* Its subflow is gone: what it carried goes another way. Frees `p`. */
 void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us);
 
@@ -116,7 +115,8 @@ size_t tunnel_reset_all(struct tunnel *t, enum reset_code code, const char *reas
 /* Ends every session without a word to the other end, which is gone or does the same. */
 void tunnel_end_all(struct tunnel *t, enum reset_code code, const char *reason);
 
-/* Tells the other end that this one closes in order; the sessions must have ended. */
+/* Tells the other end, on every path that takes a frame now, that this one ends: sessions that are
+ * left there end with RESET_CLOSING. */
 void tunnel_send_close(struct tunnel *t);
 
 static inline size_t tunnel_session_count(const struct tunnel *t)

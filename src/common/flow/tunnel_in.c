@@ -134,8 +134,10 @@ static void take_bytes(struct session *s, struct path *p, const struct frame *he
 	s->active_us = s->newest_us = now_us;
 	s->unacked_bytes += head->len;
 	/* New bytes wait for company; duplicates, probes and the end want an answer. */
-	session_owe_ack(s, added == 0 || (head->flags & FRAME_FLAG_FIN) ||
-			s->unacked_bytes >= ACK_BYTES, now_us);
+	session_owe_ack(s,
+			added == 0 || (head->flags & FRAME_FLAG_FIN) ||
+				s->unacked_bytes >= ACK_BYTES,
+			now_us);
 	if (s->user && (s->in.next > next || session_is_at_end(s)))
 		t->ops->deliverable(s);
 }

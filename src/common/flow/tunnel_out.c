@@ -20,7 +20,7 @@ static void send_open(struct session *s, struct path *p)
 {
 	struct tunnel *t = s->tunnel;
 	uint8_t payload[FRAME_CONTROL_MAX];
-	struct frame head = { .type = FRAME_OPEN, .session = s->id };
+	struct frame head = {.type = FRAME_OPEN, .session = s->id};
 
 	if (!s->was_opened) {
 		s->was_opened = true;
@@ -37,8 +37,8 @@ static void send_open(struct session *s, struct path *p)
 static void send_reset(struct session *s, struct path *p)
 {
 	struct tunnel *t = s->tunnel;
-	struct reset_info info = { .code = s->reset_code };
-	struct frame head = { .type = FRAME_RESET, .session = s->id, .offset = s->reset_final };
+	struct reset_info info = {.code = s->reset_code};
+	struct frame head = {.type = FRAME_RESET, .session = s->id, .offset = s->reset_final};
 	uint8_t payload[FRAME_CONTROL_MAX];
 
 	snprintf(info.reason, sizeof(info.reason), "%s", s->reset_reason);
@@ -70,8 +70,8 @@ void send_controls(struct tunnel *t)
 
 void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us)
 {
-	struct reset_info info = { .code = RESET_FINISHED, .reason = "finished" };
-	struct frame head = { .type = FRAME_RESET, .flags = FRAME_FLAG_ANSWER, .session = id };
+	struct reset_info info = {.code = RESET_FINISHED, .reason = "finished"};
+	struct frame head = {.type = FRAME_RESET, .flags = FRAME_FLAG_ANSWER, .session = id};
 	uint8_t payload[FRAME_CONTROL_MAX];
 
 	if (now_us - t->stray_us >= US_PER_S) {
@@ -88,7 +88,7 @@ void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t n
 
 static void send_ack(struct session *s, struct path *p, uint64_t now_us)
 {
-	struct frame head = { .type = FRAME_ACK, .session = s->id };
+	struct frame head = {.type = FRAME_ACK, .session = s->id};
 	struct ack_info ack;
 	uint8_t payload[ACK_PAYLOAD_MAX];
 
@@ -124,8 +124,7 @@ void send_acks(struct tunnel *t, uint64_t now_us)
  * for both. Not on a busy path, where they would wait behind what it carries. */
 static void send_acks_along(struct tunnel *t, struct path *p, uint64_t now_us)
 {
-	while (!list_is_empty(&t->acks) && !p->is_blocked &&
-	       p->inflight_bytes <= ACK_ALONG_BYTES) {
+	while (!list_is_empty(&t->acks) && !p->is_blocked && p->inflight_bytes <= ACK_ALONG_BYTES) {
 		struct session *s = list_first(&t->acks, struct session, ack_node);
 
 		list_remove(&s->ack_node);
@@ -169,7 +168,7 @@ void send_resends(struct tunnel *t, uint64_t now_us)
 static void send_new_bytes(struct session *s, struct path *p, size_t len, uint64_t now_us)
 {
 	struct tunnel *t = s->tunnel;
-	struct slice data = { 0 };
+	struct slice data = {0};
 
 	if (len > 0)
 		data = budget_fill_take(t->budget, len);

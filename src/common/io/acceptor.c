@@ -251,8 +251,8 @@ int acceptor_open(uv_loop_t *loop, int listen_fd, const char *name, uint32_t hel
 			       .hello_wait_ms = hello_wait_ms,
 			       .on_hello = on_hello,
 			       .user = user,
-			       .rejected = rejected,
 			       .held = 1};
+	a->rejected = rejected;
 	list_init(&a->pending);
 	snprintf(a->name, sizeof(a->name), "%s", name);
 	err = listener_open(loop, listen_fd, name, on_accepted, a, &a->listener);

@@ -22,7 +22,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 void alarm_open(struct alarm *a, struct worker *w, void (*rings)(struct alarm *a))
 {
-	*a = (struct alarm){ .at_us = NEVER_US, .rings = rings };
+	*a = (struct alarm){.at_us = NEVER_US, .rings = rings};
 	a->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (a->fd < 0 || uv_poll_init(&w->loop, &a->poll, a->fd) < 0)
 		abort();
@@ -31,7 +31,7 @@ void alarm_open(struct alarm *a, struct worker *w, void (*rings)(struct alarm *a
 
 void alarm_set(struct alarm *a, uint64_t at_us)
 {
-	struct itimerspec spec = { 0 };
+	struct itimerspec spec = {0};
 
 	if (at_us >= a->at_us)
 		return;

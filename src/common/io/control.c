@@ -4,10 +4,10 @@
 
 #include "common/base/log.h"
 #include "common/io/control_conn.h"
+#include "common/io/listener.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,51 +83,6 @@ void control_reply_error(struct control_request *req, const char *code, const ch
 
 /* ---- the listener ---- */
 
-/* A listening descriptor or a negative errno. */
-static int listen_at(const struct addrinfo *ai)
-{
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1;
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, BACKLOG)) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-/* The first address of the name that can be listened at: localhost may be ::1 on a machine
- * that has no IPv6. */
-static int listen_at_host(const char *host, uint16_t port, char ret_why[256])
-{
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-	struct addrinfo *list;
-	char service[8];
-	int rc;
-
-	snprintf(service, sizeof(service), "%u", port);
-	rc = getaddrinfo(host, service, &hints, &list);
-	if (rc) {
-		snprintf(ret_why, 256,
-			 "comm address %.128s: %s, expected an address of this machine", host,
-			 gai_strerror(rc));
-		return -EADDRNOTAVAIL;
-	}
-	rc = -EADDRNOTAVAIL;
-	for (struct addrinfo *ai = list; ai && rc < 0; ai = ai->ai_next)
-		rc = listen_at(ai);
-	freeaddrinfo(list);
-	if (rc < 0)
-		snprintf(ret_why, 256, "comm address %.128s port %u: cannot listen: %s", host, port,
-			 strerror(-rc));
-	return rc;
-}
-
 static void on_connection(uv_stream_t *listener, int status)
 {
 	if (status < 0)
@@ -141,7 +96,7 @@ static struct control *control_new(uv_loop_t *loop, control_handle *handle, void
 	struct control *c = calloc(1, sizeof(*c));
 
 	if (!c)
-		return NULL;
+		abort();
 	c->handle = handle;
 	c->user = user;
 	c->wait_ms = CONTROL_WAIT_MS;
@@ -157,14 +112,15 @@ int control_open(uv_loop_t *loop, const char *host, uint16_t port, control_handl
 		 void *user, struct control **ret, char ret_why[256])
 {
 	struct control *c;
-	int fd = listen_at_host(host, port, ret_why);
-	int err = -ENOMEM;
+	char why[256];
+	int fd;
+	int err = listener_bind(host, port, &fd, why);
 
-	if (fd < 0)
-		return fd;
+	if (err) {
+		snprintf(ret_why, 256, "comm socket: %.240s", why);
+		return err;
+	}
 	c = control_new(loop, handle, user);
-	if (!c)
-		goto close_fd;
 	err = uv_tcp_open(&c->listener, fd);
 	if (err)
 		goto close_control;
@@ -178,10 +134,9 @@ int control_open(uv_loop_t *loop, const char *host, uint16_t port, control_handl
 
 close_control:
 	control_close(c, NULL, NULL);
-close_fd:
 	if (fd >= 0)
 		close(fd);
-	snprintf(ret_why, 256, "comm address %.128s port %u: cannot listen: %s", host, port,
+	snprintf(ret_why, 256, "comm socket: cannot accept on %.128s port %u: %s", host, port,
 		 uv_strerror(err));
 	return err;
 }
@@ -224,7 +179,7 @@ static void on_deadline(uv_timer_t *timer)
 {
 	struct control *c = timer->data;
 
-	list_for_each_safe (node, &c->conns)
+	list_for_each_safe(node, &c->conns)
 		control_conn_close(container_of(node, struct control_conn, node), NULL);
 }
 
@@ -234,7 +189,7 @@ void control_close(struct control *c, void (*on_closed)(void *user), void *user)
 	c->on_closed = on_closed;
 	c->closed_user = user;
 	uv_close((uv_handle_t *)&c->listener, on_handle_closed);
-	list_for_each_safe (node, &c->conns) {
+	list_for_each_safe(node, &c->conns) {
 		struct control_conn *conn = container_of(node, struct control_conn, node);
 
 		if (conn->state == CONTROL_CONN_READING || conn->state == CONTROL_CONN_LINGERING)

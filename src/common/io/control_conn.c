@@ -5,8 +5,6 @@
 
 #include "common/base/log.h"
 
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,18 +265,9 @@ static void name_peer(struct control_conn *conn)
 {
 	struct sockaddr_storage sa = {0};
 	int len = sizeof(sa);
-	char ip[INET6_ADDRSTRLEN] = "?";
-	uint16_t port = 0;
 
 	uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&sa, &len);
-	if (sa.ss_family == AF_INET6) {
-		uv_ip6_name((struct sockaddr_in6 *)&sa, ip, sizeof(ip));
-		port = ((struct sockaddr_in6 *)&sa)->sin6_port;
-	} else if (sa.ss_family == AF_INET) {
-		uv_ip4_name((struct sockaddr_in *)&sa, ip, sizeof(ip));
-		port = ((struct sockaddr_in *)&sa)->sin_port;
-	}
-	snprintf(conn->peer, sizeof(conn->peer), "%s port %u", ip, ntohs(port));
+	sockaddr_text(&sa, conn->peer);
 }
 
 /* One too many: who waits for an answer keeps its place, who rests for the longest loses it. So
@@ -287,7 +276,7 @@ static void make_room(struct control *c)
 {
 	if (c->conn_count <= CONTROL_CONNECTIONS_MAX)
 		return;
-	list_for_each (node, &c->conns) {
+	list_for_each(node, &c->conns) {
 		struct control_conn *conn = container_of(node, struct control_conn, node);
 
 		if (conn->state == CONTROL_CONN_READING || conn->state == CONTROL_CONN_LINGERING) {

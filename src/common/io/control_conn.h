@@ -6,6 +6,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/list.h"
+#include "common/io/conn.h"
 #include "common/io/control.h"
 #include "common/io/control_http.h"
 
@@ -80,7 +81,7 @@ struct control_conn {
 	uv_shutdown_t shutdown;
 	char *out; /* of `write` */
 	struct control_http http;
-	char peer[64];
+	char peer[ADDRESS_TEXT_MAX];
 	/* The input not taken yet is [in_start, in_end); the dialect has looked at `scanned` bytes
 	 * of it. One request is never larger. */
 	size_t in_start, in_end, scanned;

@@ -263,7 +263,7 @@ struct dialer *dialer_start(struct worker *w, const char *host, uint16_t port, u
 	struct dialer *d = calloc(1, sizeof(*d));
 
 	if (!d)
-		return NULL;
+		abort();
 	*d = (struct dialer){.worker = w, .done = done, .user = user, .held = 1};
 	d->deadline_us = clock_now_us() + timeout_ms * US_PER_MS;
 	snprintf(d->host, sizeof(d->host), "%s", host);

@@ -14,7 +14,7 @@ struct dialer;
 typedef void dialer_done(void *user, int fd, int err, const char *why);
 
 /* Always leads to exactly one call of `done`, from the loop, unless dialer_cancel comes first.
- * `timeout_ms` covers all of it. NULL when memory is gone. */
+ * `timeout_ms` covers all of it. Aborts when memory is gone. */
 struct dialer *dialer_start(struct worker *w, const char *host, uint16_t port, uint32_t timeout_ms,
 			    dialer_done *done, void *user);
 /* Not once `done` was called. */

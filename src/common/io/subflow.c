@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- the end ---- */
 
@@ -146,7 +145,7 @@ static struct subflow *subflow_new(struct worker *w, const struct hello *hello,
 	struct subflow *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		return NULL;
+		abort();
 	s->worker = w;
 	s->ops = ops;
 	s->user = user;
@@ -203,17 +202,11 @@ struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port,
 	struct subflow *s = subflow_new(w, hello, key, ops, user);
 	bool is_ipv6 = strchr(host, ':');
 
-	if (!s)
-		return NULL;
 	s->state = SUBFLOW_DIALLING;
 	random_bytes(s->hello.nonce, sizeof(s->hello.nonce));
 	snprintf(s->peer, sizeof(s->peer), "%s%.255s%s:%u", is_ipv6 ? "[" : "", host,
 		 is_ipv6 ? "]" : "", port);
 	s->dialer = dialer_start(w, host, port, DIAL_WAIT_MS, on_dialled, s);
-	if (!s->dialer) {
-		subflow_let_go(s);
-		return NULL;
-	}
 	return s;
 }
 
@@ -225,10 +218,6 @@ struct subflow *subflow_accept_take(struct worker *w, int fd, const struct hello
 	struct sockaddr_storage peer = {0};
 	socklen_t len = sizeof(peer);
 
-	if (!s) {
-		close(fd);
-		return NULL;
-	}
 	s->state = SUBFLOW_UNANSWERED;
 	getpeername(fd, (struct sockaddr *)&peer, &len);
 	sockaddr_text(&peer, s->peer);
@@ -251,11 +240,6 @@ bool subflow_send(struct subflow *s, const struct frame *head, const uint8_t *co
 	return !s->is_blocked;
 }
 
-bool subflow_is_blocked(const struct subflow *s)
-{
-	return s->is_blocked;
-}
-
 void subflow_pause(struct subflow *s, bool is_paused)
 {
 	if (s->state != SUBFLOW_UP)
@@ -275,11 +259,6 @@ void *subflow_user(const struct subflow *s)
 	return s->user;
 }
 
-void subflow_set_user(struct subflow *s, void *user)
-{
-	s->user = user;
-}
-
 const char *subflow_peer(const struct subflow *s)
 {
 	return s->peer;
@@ -288,14 +267,4 @@ const char *subflow_peer(const struct subflow *s)
 uint64_t subflow_hop_rtt_us(const struct subflow *s)
 {
 	return s->hop_rtt_us;
-}
-
-uint64_t subflow_bytes_out(const struct subflow *s)
-{
-	return s->out_bytes;
-}
-
-uint64_t subflow_bytes_in(const struct subflow *s)
-{
-	return s->in_bytes;
 }

@@ -40,7 +40,7 @@ struct subflow_key {
 };
 
 /* `hello` is copied; its nonce is filled in here. The connect may take DIAL_WAIT_MS and the
- * HELLO_ACK HELLO_ACK_WAIT_MS. NULL when memory is gone. */
+ * HELLO_ACK HELLO_ACK_WAIT_MS. Aborts when memory is gone, as subflow_accept_take does. */
 struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port,
 			     const struct hello *hello, const struct subflow_key *key,
 			     const struct subflow_ops *ops, void *user);
@@ -59,7 +59,6 @@ void subflow_answer(struct subflow *s, const struct hello_ack *ack);
  * is blocked from now on. Never calls back. */
 bool subflow_send(struct subflow *s, const struct frame *head, const uint8_t *control,
 		  const struct slice *data);
-bool subflow_is_blocked(const struct subflow *s);
 /* No `frame` comes while paused, but for the rest of a batch that is being handed out. */
 void subflow_pause(struct subflow *s, bool is_paused);
 
@@ -73,11 +72,7 @@ void subflow_close(struct subflow *s, bool is_orderly);
 void subflow_want_whole(struct subflow *s);
 
 void *subflow_user(const struct subflow *s);
-void subflow_set_user(struct subflow *s, void *user);
 const char *subflow_peer(const struct subflow *s);    /* "10.0.0.1:7000" or "name:7000" */
 uint64_t subflow_hop_rtt_us(const struct subflow *s); /* by PING, smoothed; 0: not yet */
-/* Also for people: bytes written and read on the socket. */
-uint64_t subflow_bytes_out(const struct subflow *s);
-uint64_t subflow_bytes_in(const struct subflow *s);
 
 #endif

@@ -130,7 +130,7 @@ static struct chunk *own_chunk(struct subflow *s)
 	memcpy(c->bytes, begun->at, begun->len);
 	c->fill = begun->len;
 	chunk_unref(begun->chunk);
-	*begun = (struct slice){ c, c->bytes, begun->len };
+	*begun = (struct slice){c, c->bytes, begun->len};
 	return c;
 }
 
@@ -148,7 +148,7 @@ static void keep_begun(struct subflow *s, struct slice bytes)
 			w->rx = s->begun.chunk;
 		bytes.chunk = NULL;
 	}
-	s->begun = bytes.len > 0 ? bytes : (struct slice){ 0 };
+	s->begun = bytes.len > 0 ? bytes : (struct slice){0};
 }
 
 /* The loop need not wake us before the rest of the frame is there (socket(7), SO_RCVLOWAT). */

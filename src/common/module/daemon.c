@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "common/flow/scheduler.h"
 
 #include <errno.h>
@@ -13,10 +14,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#ifndef MPP_VERSION
-#define MPP_VERSION "0.0.0-dev"
-#endif
 
 /* ---- ending ---- */
 
@@ -105,15 +102,15 @@ static void reply_health(struct daemon *d, json_t *result, void *user)
 
 static void reply_stats(struct daemon *d, json_t *result, void *user)
 {
-	json_t *own = json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:s, s:{s:I, s:I}}", "module",
-		module_name(d->ops->module), "version", MPP_VERSION, "uptime_ms",
-		(json_int_t)((clock_now_us() - d->start_us) / US_PER_MS), "workers",
-		(int)d->conf.workers, "state", d->state == DAEMON_RUNNING ? "running" : "draining",
-		"scheduler", d->conf.scheduler, "connections", "accepted_total",
-		(json_int_t)d->accepted, "rejected_total", (json_int_t)d->rejected);
+	json_t *own = json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:{s:I, s:I}}", "module",
+				module_name(d->ops->module), "version", MPP_VERSION, "uptime_ms",
+				(json_int_t)((clock_now_us() - d->start_us) / US_PER_MS), "workers",
+				(int)d->conf.workers, "state",
+				d->state == DAEMON_RUNNING ? "running" : "draining", "scheduler",
+				d->conf.scheduler, "connections", "accepted_total",
+				(json_int_t)d->accepted, "rejected_total", (json_int_t)d->rejected);
 
-	json_object_update(result, own);
+	json_add(result, own);
 	json_decref(own);
 	reply_result(d, result, user);
 }
@@ -134,8 +131,10 @@ static void handle_close(struct daemon *d, struct control_request *req)
 static void handle_topo(struct daemon *d, struct control_request *req, control_handle *handle)
 {
 	if (!handle)
-		control_reply_error(req, "unsupported", "%s has no topology to update: start "
-				    "another one beside it", d->ops->program);
+		control_reply_error(req, "unsupported",
+				    "%s has no topology to update: start "
+				    "another one beside it",
+				    d->ops->program);
 	else if (d->state != DAEMON_RUNNING)
 		control_reply_error(req, "busy", "the module is ending");
 	else
@@ -151,11 +150,11 @@ static void handle_request(void *user, struct control_request *req)
 		task_run *run;
 		tasks_done *done;
 	} queries[] = {
-		{ "health_check", ops->health, reply_health },
-		{ "stats", ops->stats, reply_stats },
-		{ "paths", ops->paths, reply_result },
-		{ "sessions", ops->sessions, reply_result },
-		{ "reset", ops->reset, reply_result },
+		{"health_check", ops->health, reply_health},
+		{"stats", ops->stats, reply_stats},
+		{"paths", ops->paths, reply_result},
+		{"sessions", ops->sessions, reply_result},
+		{"reset", ops->reset, reply_result},
 	};
 	const char *op = control_op(req);
 
@@ -177,9 +176,11 @@ static void handle_request(void *user, struct control_request *req)
 	else if (strcmp(op, "abort_topo") == 0)
 		handle_topo(d, req, ops->abort_topo);
 	else
-		control_reply_error(req, "unknown_op", "no operation \"%.64s\"; there are "
+		control_reply_error(req, "unknown_op",
+				    "no operation \"%.64s\"; there are "
 				    "health_check, stats, paths, sessions, reset, close, "
-				    "update_topo_pre, update_topo, abort_topo", op);
+				    "update_topo_pre, update_topo, abort_topo",
+				    op);
 }
 
 struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id)
@@ -215,22 +216,17 @@ static int read_key(const char *path, struct subflow_key *key)
 	return 0;
 }
 
-static bool is_loopback(const char *host)
-{
-	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-	       strcmp(host, "localhost") == 0;
-}
-
 /* Open to whoever reaches it is allowed, and said. */
 static void warn_if_open(const struct daemon *d)
 {
 	const struct conf *c = &d->conf;
-	bool is_open = !is_loopback(c->comm.host);
+	bool is_open = !conf_address_is_loopback(&c->comm);
 
 	for (size_t i = 0; i < c->listen_count; i++)
-		is_open |= !is_loopback(c->listen[i].host);
+		is_open |= !conf_address_is_loopback(&c->listen[i]);
 	if (is_open && d->key.len == 0)
-		log_warn("no key is set: whoever reaches the listen and comm addresses may use them");
+		log_warn("no key is set: whoever reaches the listen and comm addresses may use "
+			 "them");
 }
 
 static void raise_file_limit(void)
@@ -249,7 +245,7 @@ static int open_control(struct daemon *d)
 
 	if (control_open(&d->main.loop, d->conf.comm.host, d->conf.comm.port, handle_request, d,
 			 &d->control, why) < 0) {
-		log_error("comm %s:%u: %s", d->conf.comm.host, d->conf.comm.port, why);
+		log_error("%s", why);
 		return 2;
 	}
 	return 0;

@@ -62,8 +62,7 @@ struct daemon {
 	struct control *control;
 	enum daemon_state state;
 	uint64_t start_us;
-	_Atomic uint64_t accepted; /* clients or subflows; ingress workers count too */
-	uint64_t rejected;
+	uint64_t accepted, rejected; /* subflows; an ingress's workers count their clients */
 	uv_signal_t on_term, on_int;
 	void *user;
 };
@@ -72,11 +71,9 @@ struct daemon {
 int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user);
 
 /* Runs `run` on every worker. `args` is borrowed (copied); NULL is an empty object. */
-void daemon_each(struct daemon *d, task_run *run, const json_t *args, tasks_done *done,
-		 void *user);
+void daemon_each(struct daemon *d, task_run *run, const json_t *args, tasks_done *done, void *user);
 
 /* One of them, for what belongs to this tunnel. */
 struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id);
-
 
 #endif

@@ -6,12 +6,12 @@
 #include "common/base/log.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <linux/sockios.h>
 
 /* Buffers in one write: 30 frames that came in halves. */
 #define EDGE_IOV_MAX 64
@@ -256,7 +256,7 @@ static bool edge_open_take(struct edge *edge, int fd)
 
 static void address_from_sockaddr(const struct sockaddr_storage *from, struct address *ret)
 {
-	*ret = (struct address){ .kind = ADDRESS_NONE };
+	*ret = (struct address){.kind = ADDRESS_NONE};
 	if (from->ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)from;
 
@@ -275,7 +275,7 @@ static void address_from_sockaddr(const struct sockaddr_storage *from, struct ad
 bool edge_accept_take(struct end *e, int fd, const struct sockaddr_storage *from)
 {
 	struct edge *edge = edge_new(e);
-	struct open_info info = { .target = { .kind = ADDRESS_NONE } };
+	struct open_info info = {.target = {.kind = ADDRESS_NONE}};
 
 	sockaddr_text(from, edge->peer);
 	address_from_sockaddr(from, &info.client);

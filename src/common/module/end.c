@@ -5,8 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/module/edge.h"
-
-#include <stdio.h>
+#include "common/module/report.h"
 
 /* ---- the core's environment ---- */
 
@@ -105,7 +104,7 @@ void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
 	      void *user)
 {
-	*e = (struct end){ .ops = ops, .user = user, .worker = w, .conf = conf };
+	*e = (struct end){.ops = ops, .user = user, .worker = w, .conf = conf};
 	list_init(&e->edges);
 	list_init(&e->closing);
 	deferred_init(&e->run, run);
@@ -114,8 +113,7 @@ void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	end_wake(e);
 }
 
-void end_renew(struct end *e, const struct tunnel_id *id, enum reset_code code,
-		    const char *reason)
+void end_renew(struct end *e, const struct tunnel_id *id, enum reset_code code, const char *reason)
 {
 	tunnel_renew(e->tunnel, id, code, reason);
 	end_wake(e);
@@ -167,42 +165,38 @@ void end_room(struct end *e, struct path *p)
 
 /* ---- for people ---- */
 
-void tunnel_id_text(const struct tunnel_id *id, char ret_text[33])
-{
-	for (size_t i = 0; i < sizeof(id->bytes); i++)
-		snprintf(ret_text + 2 * i, 3, "%02x", id->bytes[i]);
-}
-
 static json_t *session_json(const struct end *e, const struct session *s, const char *tunnel)
 {
 	uint64_t now_us = worker_now(e->worker);
 	const struct edge *edge = s->user;
+	json_t *j = json_pack("{s:s, s:s, s:s}", "tunnel", tunnel, "peer", edge ? edge->peer : "",
+			      "state", session_state_name(s));
 
-	return json_pack("{s:s, s:i, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "tunnel", tunnel, "worker", (int)e->worker->index,
-			 "id", (json_int_t)s->id, "peer", edge ? edge->peer : "",
-			 "state", session_state_name(s),
-			 "sent_bytes", (json_int_t)(s->out.next - s->out.has_fin),
-			 "acked_bytes", (json_int_t)s->out.acked,
-			 "received_bytes", (json_int_t)s->in.next,
-			 "delivered_bytes", (json_int_t)s->in.consumed,
-			 "send_credit_bytes", (json_int_t)(s->out.credit - s->out.next),
-			 "window_bytes", (json_int_t)s->window_bytes,
-			 "age_ms", (json_int_t)((now_us - s->opened_us) / US_PER_MS),
-			 "idle_ms", (json_int_t)((now_us - s->active_us) / US_PER_MS));
+	report_put(j, "worker", e->worker->index);
+	report_put(j, "id", s->id);
+	report_put(j, "sent_bytes", s->out.next - s->out.has_fin);
+	report_put(j, "acked_bytes", s->out.acked);
+	report_put(j, "received_bytes", s->in.next);
+	report_put(j, "delivered_bytes", s->in.consumed);
+	report_put(j, "send_credit_bytes", s->out.credit - s->out.next);
+	report_put(j, "window_bytes", s->window_bytes);
+	report_put(j, "age_ms", (now_us - s->opened_us) / US_PER_MS);
+	report_put(j, "idle_ms", (now_us - s->active_us) / US_PER_MS);
+	return j;
 }
 
 json_t *end_sessions_json(const struct end *e, size_t limit)
 {
 	json_t *list = json_array();
-	char tunnel[33];
+	char tunnel[TUNNEL_ID_TEXT_BYTES];
 
 	tunnel_id_text(&e->tunnel->config.id, tunnel);
 	list_for_each(node, &e->tunnel->sessions_all) {
 		if (json_array_size(list) >= limit)
 			break;
-		json_array_append_new(list, session_json(e,
-			container_of(node, struct session, all_node), tunnel));
+		json_array_append_new(list,
+				      session_json(e, container_of(node, struct session, all_node),
+						   tunnel));
 	}
 	return list;
 }
@@ -218,19 +212,23 @@ uint64_t end_sent_bytes(const struct end *e)
 
 json_t *end_path_json(const struct end *e, const struct path *p)
 {
-	char tunnel[33];
+	char tunnel[TUNNEL_ID_TEXT_BYTES];
+	json_t *j;
 
 	tunnel_id_text(&e->tunnel->config.id, tunnel);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "tunnel", tunnel, "worker", (int)e->worker->index, "index", (int)p->index,
-			 "peer", subflow_peer(p->user), "state", "up", "why", "",
-			 "rate_bps", (json_int_t)(8 * p->rate_Bps),
-			 "base_rtt_us", (json_int_t)p->base_rtt_us, "rtt_us", (json_int_t)p->rtt_us,
-			 "hop_rtt_us", (json_int_t)subflow_hop_rtt_us(p->user),
-			 "inflight_bytes", (json_int_t)p->inflight_bytes,
-			 "cap_bytes", (json_int_t)p->cap_bytes,
-			 "sent_bytes", (json_int_t)p->sent_bytes,
-			 "resent_bytes", (json_int_t)p->resent_bytes,
-			 "received_bytes", (json_int_t)p->received_bytes,
-			 "duplicate_bytes", (json_int_t)p->duplicate_bytes);
+	j = json_pack("{s:s, s:s, s:s, s:s}", "tunnel", tunnel, "peer", subflow_peer(p->user),
+		      "state", "up", "why", "");
+	report_put(j, "worker", e->worker->index);
+	report_put(j, "index", p->index);
+	report_put(j, "rate_bps", 8 * p->rate_Bps);
+	report_put(j, "base_rtt_us", p->base_rtt_us);
+	report_put(j, "rtt_us", p->rtt_us);
+	report_put(j, "hop_rtt_us", subflow_hop_rtt_us(p->user));
+	report_put(j, "inflight_bytes", p->inflight_bytes);
+	report_put(j, "cap_bytes", p->cap_bytes);
+	report_put(j, "sent_bytes", p->sent_bytes);
+	report_put(j, "resent_bytes", p->resent_bytes);
+	report_put(j, "received_bytes", p->received_bytes);
+	report_put(j, "duplicate_bytes", p->duplicate_bytes);
+	return j;
 }

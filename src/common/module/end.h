@@ -48,8 +48,7 @@ void end_init(struct end *e, struct worker *w, const struct conf *conf,
 struct tunnel_config end_tunnel_config(const struct conf *conf);
 
 /* A subflow that is up joins; NULL when there are too many. path->user is the subflow. */
-struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight,
-			  uint32_t payload_max);
+struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight, uint32_t payload_max);
 void end_remove_path(struct end *e, struct path *p);
 int end_receive(struct end *e, struct path *p, const struct frame *head, const uint8_t *control,
 		const struct slice *data);
@@ -59,11 +58,10 @@ void end_room(struct end *e, struct path *p);
 void end_wake(struct end *e);
 
 /* tunnel_renew. */
-void end_renew(struct end *e, const struct tunnel_id *id, enum reset_code code,
-	       const char *reason);
+void end_renew(struct end *e, const struct tunnel_id *id, enum reset_code code, const char *reason);
 
-/* Ends all sessions, tells the other end (unless it knows), frees the tunnel. The subflows are
- * the caller's to close, before this. */
+/* Ends the sessions that are left and frees the tunnel. The other end learns of it only by
+ * tunnel_send_close; that, and then closing the subflows, is the caller's to do before this. */
 void end_close(struct end *e);
 
 /* ---- for people (docs/control.md) ---- */
@@ -71,7 +69,5 @@ json_t *end_sessions_json(const struct end *e, size_t limit);
 /* First copies sent on all of its paths. */
 uint64_t end_sent_bytes(const struct end *e);
 json_t *end_path_json(const struct end *e, const struct path *p);
-/* The id, in hex. */
-void tunnel_id_text(const struct tunnel_id *id, char ret_text[33]);
 
 #endif

@@ -6,6 +6,7 @@
 #include "common/io/listener.h"
 #include "common/module/topo.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -90,7 +91,7 @@ static int accept_on(struct gate_listener *l)
 int gate_open(struct gate *g, struct daemon *d, const struct conf_address *list, size_t count,
 	      gate_arrived *arrived, char ret_why[256])
 {
-	*g = (struct gate){ .daemon = d, .arrived = arrived };
+	*g = (struct gate){.daemon = d, .arrived = arrived};
 	list_init(&g->listeners);
 	for (size_t i = 0; i < count; i++) {
 		int err = bind_one(g, &list[i], ret_why);
@@ -101,6 +102,12 @@ int gate_open(struct gate *g, struct daemon *d, const struct conf_address *list,
 		}
 	}
 	return 0;
+}
+
+uint32_t gate_weight(const struct conf_address *listener, size_t count)
+{
+	assert(count > 0 && count <= PATHS_MAX);
+	return listener->ratio * PATHS_MAX / (uint32_t)count;
 }
 
 int gate_start(struct gate *g)
@@ -118,7 +125,7 @@ int gate_start(struct gate *g)
 static bool is_bound(const struct gate *g, const struct conf_address *a)
 {
 	list_for_each(node, &g->listeners)
-		if (topo_find(&listener_of(node)->address, 1, a))
+		if (conf_address_is_same(&listener_of(node)->address, a))
 			return true;
 	return false;
 }

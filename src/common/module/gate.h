@@ -30,6 +30,10 @@ struct gate {
 int gate_open(struct gate *g, struct daemon *d, const struct conf_address *list, size_t count,
 	      gate_arrived *arrived, char ret_why[256]);
 
+/* A listener's ratio is shared by a tunnel's subflows on it: the weight of each of `count`, at most
+ * PATHS_MAX. In parts of PATHS_MAX, so that a ratio of 1 can be shared too. */
+uint32_t gate_weight(const struct conf_address *listener, size_t count);
+
 /* Accepts on every address. */
 int gate_start(struct gate *g);
 

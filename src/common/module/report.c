@@ -5,27 +5,38 @@
 
 #include <stdio.h>
 
+void report_put(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
 json_t *report_begin(const struct budget *b)
 {
-	return json_pack("{s:i, s:{s:I, s:I, s:I, s:I}}", "tunnels", 0, "memory", "used_bytes",
-			 (json_int_t)b->chunks.used_bytes, "used_bytes_max",
-			 (json_int_t)b->chunks.used_bytes_max, "granted_bytes",
-			 (json_int_t)b->granted_bytes, "limit_bytes",
-			 (json_int_t)b->chunks.limit_bytes);
+	json_t *memory = json_object();
+
+	report_put(memory, "used_bytes", b->chunks.used_bytes);
+	report_put(memory, "used_bytes_max", b->chunks.used_bytes_max);
+	report_put(memory, "granted_bytes", b->granted_bytes);
+	report_put(memory, "limit_bytes", b->chunks.limit_bytes);
+	return json_pack("{s:i, s:o}", "tunnels", 0, "memory", memory);
 }
 
 void report_add_counters(json_t *stats, const struct tunnel_counters *c)
 {
-	json_t *own = json_pack("{s:{s:i, s:i, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I, s:I}}",
-		"sessions", "open", 0, "waiting", 0,
-		"opened_total", (json_int_t)c->opened, "finished_total", (json_int_t)c->finished,
-		"reset_total", (json_int_t)c->reset, "refused_total", (json_int_t)c->refused,
-		"bytes", "from_edge_total", (json_int_t)c->from_edge_bytes,
-		"to_edge_total", (json_int_t)c->to_edge_bytes,
-		"sent_total", (json_int_t)c->sent_bytes, "resent_total", (json_int_t)c->resent_bytes,
-		"received_total", (json_int_t)c->received_bytes,
-		"duplicate_total", (json_int_t)c->duplicate_bytes);
+	json_t *sessions = json_pack("{s:i, s:i}", "open", 0, "waiting", 0);
+	json_t *bytes = json_object();
+	json_t *own = json_pack("{s:o, s:o}", "sessions", sessions, "bytes", bytes);
 
+	report_put(sessions, "opened_total", c->opened);
+	report_put(sessions, "finished_total", c->finished);
+	report_put(sessions, "reset_total", c->reset);
+	report_put(sessions, "refused_total", c->refused);
+	report_put(bytes, "from_edge_total", c->from_edge_bytes);
+	report_put(bytes, "to_edge_total", c->to_edge_bytes);
+	report_put(bytes, "sent_total", c->sent_bytes);
+	report_put(bytes, "resent_total", c->resent_bytes);
+	report_put(bytes, "received_total", c->received_bytes);
+	report_put(bytes, "duplicate_total", c->duplicate_bytes);
 	json_add(stats, own);
 	json_decref(own);
 }
@@ -49,7 +60,8 @@ size_t report_limit(const json_t *args)
 	const json_t *limit = json_object_get(args, "limit");
 
 	return json_is_integer(limit) && json_integer_value(limit) >= 0
-		       ? (size_t)json_integer_value(limit) : 100;
+		       ? (size_t)json_integer_value(limit)
+		       : 100;
 }
 
 void report_join(const json_t *list, char *ret_text, size_t size)

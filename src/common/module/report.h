@@ -7,6 +7,9 @@
 
 #include <jansson.h>
 
+/* Sets a member to a whole number. */
+void report_put(json_t *object, const char *key, uint64_t value);
+
 /* The `stats` of one worker with nothing in it yet but its memory. */
 json_t *report_begin(const struct budget *b);
 /* Adds a tunnel's sessions and bytes. */

@@ -89,8 +89,11 @@ void daemon_each(struct daemon *d, task_run *run, const json_t *args, tasks_done
 
 	if (!tasks)
 		abort();
-	*tasks = (struct tasks){ .daemon = d, .pending = d->conf.workers,
-				 .result = json_object(), .done = done, .user = user };
+	*tasks = (struct tasks){.daemon = d,
+				.pending = d->conf.workers,
+				.result = json_object(),
+				.done = done,
+				.user = user};
 	for (uint32_t i = 0; i < d->conf.workers; i++) {
 		struct task *task = calloc(1, sizeof(*task));
 

@@ -1,16 +1,16 @@
 /* Address lists of a topology change: see topo.h. */
 #include "common/module/topo.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 const struct conf_address *topo_find(const struct conf_address *list, size_t count,
 				     const struct conf_address *a)
 {
 	for (size_t i = 0; i < count; i++)
-		if (list[i].port == a->port && strcasecmp(list[i].host, a->host) == 0)
+		if (conf_address_is_same(&list[i], a))
 			return &list[i];
 	return NULL;
 }
@@ -19,6 +19,7 @@ static uint32_t mean_ratio(const struct conf_address *known, size_t count)
 {
 	uint64_t sum = 0;
 
+	assert(known || count == 0);
 	for (size_t i = 0; i < count; i++)
 		sum += known[i].ratio;
 	return sum >= count && count > 0 ? (uint32_t)(sum / count) : 1;
@@ -30,9 +31,10 @@ static int parse_address(const json_t *j, size_t index, struct conf_address *ret
 	const json_t *ratio = json_object_get(j, "ratio");
 	json_int_t p = json_integer_value(port), r = json_integer_value(ratio);
 
-	*ret = (struct conf_address){ .port = (uint16_t)p, .ratio = (uint32_t)r };
+	*ret = (struct conf_address){.port = (uint16_t)p, .ratio = (uint32_t)r};
 	if (!json_is_string(host) || parse_host(json_string_value(host), ret->host) < 0)
-		snprintf(why, 256, "addresses[%zu].host: expected an address or a host name", index);
+		snprintf(why, 256, "addresses[%zu].host: expected an address or a host name",
+			 index);
 	else if (!json_is_integer(port) || p < 1 || p > UINT16_MAX)
 		snprintf(why, 256, "addresses[%zu].port: expected a whole number from 1 to 65535",
 			 index);

@@ -43,7 +43,8 @@ static void set_down(struct uplink *u, const char *why)
 	u->subflow = NULL;
 	snprintf(u->why, sizeof(u->why), "%s", why);
 	if (is_news)
-		log_warn("backend %s:%u: %s; dialling again", u->backend.host, u->backend.port, why);
+		log_warn("backend %s:%u: %s; dialling again", u->backend.host, u->backend.port,
+			 why);
 	else
 		log_debug("backend %s:%u: %s", u->backend.host, u->backend.port, why);
 	dial_later(u);
@@ -149,4 +150,9 @@ void uplink_restart(struct uplink *u, const char *why)
 		return;
 	subflow_close(u->subflow, false);
 	set_down(u, why);
+}
+
+const char *uplink_trouble(const struct uplink *u)
+{
+	return u->why[0] ? u->why : "no answer yet";
 }

@@ -34,7 +34,7 @@ struct uplink {
 	const struct subflow_key *key;
 	struct subflow *subflow; /* NULL while it waits to dial again */
 	bool is_up;
-	char why[128]; /* why it is not up */
+	char why[128]; /* the last failure; "": none, or it is up; see uplink_trouble */
 	uint64_t dials, losses;
 	uint32_t backoff_ms;
 	uv_timer_t redial;
@@ -46,8 +46,10 @@ void uplink_open(struct uplink *u, struct worker *w, const struct conf_address *
 		 const struct subflow_key *key, const struct uplink_ops *ops, void *user);
 /* Ends it, orderly or not; `down` is not called any more, `closed` is, later. */
 void uplink_close(struct uplink *u, bool is_orderly);
-/* Hangs up and dials anew (a proxy whose upstreams are gone does not; an ingress with a new
- * tunnel id does). `down` is called if it was up. */
+/* Hangs up and dials anew, after the backoff. `down` is called if it was up. */
 void uplink_restart(struct uplink *u, const char *why);
+
+/* Why it is not up, in words. */
+const char *uplink_trouble(const struct uplink *u);
 
 #endif

@@ -3,6 +3,8 @@
  * nothing but the decoded header. */
 #include "common/wire/deframer.h"
 
+#include "common/base/minmax.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -23,11 +25,6 @@ uint32_t deframer_wants(const struct deframer *d)
 bool deframer_is_idle(const struct deframer *d)
 {
 	return d->head_have == 0 && !d->is_broken;
-}
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
 }
 
 static const uint8_t *take(struct slice *in, uint32_t len)

@@ -9,7 +9,7 @@
 
 struct deframer {
 	uint32_t payload_max;
-	bool wants_whole; /* see deframer_init */
+	bool wants_whole;      /* see deframer_init */
 	uint32_t head_have;    /* header bytes collected; FRAME_HEADER_BYTES: `frame` is valid */
 	uint32_t payload_have; /* payload bytes seen of `frame` */
 	bool is_broken;	       /* a header was refused: nothing after it can be told apart */

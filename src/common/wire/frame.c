@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define HELLO_BYTES 47
@@ -65,6 +66,12 @@ const char *frame_type_name(uint8_t type)
 	if (type <= TYPE_0 || type > TYPE_LAST)
 		return "?";
 	return rules[type - TYPE_0].name;
+}
+
+void tunnel_id_text(const struct tunnel_id *id, char ret_text[TUNNEL_ID_TEXT_BYTES])
+{
+	for (size_t i = 0; i < sizeof(id->bytes); i++)
+		snprintf(ret_text + 2 * i, 3, "%02x", id->bytes[i]);
 }
 
 /* The header is of fixed size and done for every frame: it needs no cursor and no checks of

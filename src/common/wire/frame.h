@@ -63,6 +63,9 @@ struct tunnel_id {
 	uint8_t bytes[16];
 };
 
+#define TUNNEL_ID_TEXT_BYTES 33 /* 32 hex digits, NUL */
+void tunnel_id_text(const struct tunnel_id *id, char ret_text[TUNNEL_ID_TEXT_BYTES]);
+
 struct hello {
 	uint8_t version_min, version_max; /* 1 .. ; FRAME_VERSION may lie outside */
 	uint8_t hops_left; /* at most HOP_LIMIT; 0 is decoded, so that who refuses it can say why */
@@ -115,7 +118,7 @@ int open_decode(const uint8_t *in, size_t len, struct open_info *ret);
 
 struct ack_info {
 	/* header.offset: all below is held in order or delivered */
-	uint64_t credit; /* highest offset that the peer may send, exclusive */
+	uint64_t credit;   /* highest offset that the peer may send, exclusive */
 	uint32_t delay_us; /* from the newest byte acknowledged to this ACK */
 	uint32_t range_count;
 	struct range ranges[ACK_RANGES_MAX]; /* ascending, disjoint, above header.offset */
@@ -129,14 +132,14 @@ int ack_decode(const struct frame *head, const uint8_t *in, size_t len, struct a
 /* Why a session was reset. Codes travel; never renumber. */
 enum reset_code {
 	RESET_FINISHED = 0, /* the id is finished: all was delivered, or nobody waits for it */
-	RESET_BY_PEER = 1, /* the client or server reset its connection */
-	RESET_REFUSED = 2, /* the server refused or could not be reached */
+	RESET_BY_PEER = 1,  /* the client or server reset its connection */
+	RESET_REFUSED = 2,  /* the server refused or could not be reached */
 	RESET_BY_OPERATOR = 3,
-	RESET_NO_PATH = 4, /* no path for session_wait_ms, or for a new client */
-	RESET_NO_OPEN = 5, /* DATA came, its OPEN did not */
+	RESET_NO_PATH = 4,  /* no path for session_wait_ms, or for a new client */
+	RESET_NO_OPEN = 5,  /* DATA came, its OPEN did not */
 	RESET_PROTOCOL = 6, /* beyond credit, past FIN, two ends */
-	RESET_LIMIT = 7, /* sessions or memory */
-	RESET_CLOSING = 8, /* the other end shuts down */
+	RESET_LIMIT = 7,    /* sessions or memory */
+	RESET_CLOSING = 8,  /* the other end shuts down */
 	RESET_TIMEOUT = 9,
 };
 

@@ -179,8 +179,8 @@ static void adaptive_follows_the_ratios_at_half_load(void **state)
 		for (size_t k = 0; k < COUNT; k++) {
 			uint64_t left = t.paths[k].rate_Bps * 136 / 1000000;
 
-			t.paths[k].inflight_bytes -= t.paths[k].inflight_bytes < left
-							     ? t.paths[k].inflight_bytes : left;
+			t.paths[k].inflight_bytes -=
+				t.paths[k].inflight_bytes < left ? t.paths[k].inflight_bytes : left;
 		}
 	}
 	assert_shares(&t, (double)t.sent_total / 100);

@@ -274,7 +274,7 @@ static void at_the_limit_sessions_are_reset(void **state)
 static void frames_of_a_hop_do_not_belong_here(void **state)
 {
 	static const enum frame_type types[] = {FRAME_HELLO, FRAME_HELLO_ACK, FRAME_AUTH,
-						FRAME_PING, FRAME_PONG, FRAME_DATAGRAM};
+						FRAME_PING,  FRAME_PONG,      FRAME_DATAGRAM};
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -284,8 +284,8 @@ int receive_open(struct world *w, int path, uint64_t id)
 int receive_data(struct world *w, int path, uint64_t id, uint64_t offset, uint32_t len,
 		 uint8_t flags)
 {
-	struct frame head = {.type = FRAME_DATA, .flags = flags, .session = id, .offset = offset,
-			     .len = len};
+	struct frame head = {
+		.type = FRAME_DATA, .flags = flags, .session = id, .offset = offset, .len = len};
 	struct chunk *c = chunk_new(&w->budget.chunks, len);
 	struct slice data = {.chunk = c, .at = c->bytes, .len = len};
 	int err;

@@ -438,10 +438,12 @@ static void a_port_in_use_is_said(void **state)
 			 -EADDRINUSE);
 	assert_null(other);
 	snprintf(expected, sizeof(expected),
-		 "comm address 127.0.0.1 port %u: cannot listen: Address already in use", port);
+		 "comm socket: cannot listen on 127.0.0.1:%u: the port is in use; expected a free "
+		 "one",
+		 port);
 	assert_string_equal(why, expected);
 	assert_true(control_open(&f->loop, "256.0.0.1", port, fixture_handle, f, &other, why) < 0);
-	assert_non_null(strstr(why, "comm address 256.0.0.1: "));
+	assert_non_null(strstr(why, "comm socket: cannot listen on 256.0.0.1: "));
 	assert_null(other);
 }
 

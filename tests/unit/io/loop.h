@@ -80,7 +80,7 @@ static inline int loopback_listen(int backlog, uint16_t *ret_port)
 
 static inline uint16_t socket_port(int fd)
 {
-	struct sockaddr_in6 a;
+	struct sockaddr_in6 a = {0};
 	socklen_t len = sizeof(a);
 
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);

@@ -235,7 +235,7 @@ static void a_write_that_fails_loses_no_input(void **state)
 	send_all(fd, bytes, encode_frame(&drain, "", bytes));
 	close_with_reset(fd);
 	send_data(&p.dialler, &sent, 65536);
-	assert_true(subflow_is_blocked(p.dialler.s));
+	assert_true(p.dialler.s->is_blocked);
 	assert_int_equal(p.dialler.losses, 0);
 	await(&p.t.w, p.dialler.losses);
 	assert_int_equal(p.dialler.frames, 1);

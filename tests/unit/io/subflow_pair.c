@@ -242,5 +242,5 @@ void send_until_blocked(struct end *e, uint64_t *sent)
 {
 	while (send_data(e, sent, 60000))
 		continue;
-	assert_true(subflow_is_blocked(e->s));
+	assert_true(e->s->is_blocked);
 }

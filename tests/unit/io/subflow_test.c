@@ -30,8 +30,8 @@ static void frames_of_all_sizes_arrive_in_order(void **state)
 	}
 	await(&p.t.w, p.accepter.data_bytes == sent);
 	assert_int_equal(p.accepter.bad_bytes, 0);
-	assert_true(subflow_bytes_out(p.dialler.s) > sent);
-	assert_true(subflow_bytes_in(p.accepter.s) > sent);
+	assert_true(p.dialler.s->out_bytes > sent);
+	assert_true(p.accepter.s->in_bytes > sent);
 	pair_done(&p);
 }
 
@@ -42,11 +42,11 @@ static void small_frames_of_a_turn_are_one_part(void **state)
 
 	(void)state;
 	pair_up(&p, NULL);
-	bytes_before = subflow_bytes_out(p.dialler.s);
+	bytes_before = p.dialler.s->out_bytes;
 	for (unsigned int i = 0; i < 100; i++)
 		assert_true(send_data(&p.dialler, &sent, 64));
 	assert_int_equal(p.dialler.s->out.count, 1);
-	assert_int_equal(subflow_bytes_out(p.dialler.s), bytes_before);
+	assert_int_equal(p.dialler.s->out_bytes, bytes_before);
 	await(&p.t.w, p.accepter.data_bytes == sent);
 	assert_int_equal(p.accepter.bad_bytes, 0);
 	assert_true(p.dialler.s->out.left_bytes == 0);
@@ -158,7 +158,7 @@ static void blocked_by_a_peer_that_pauses_and_free_when_it_goes_on(void **state)
 	assert_int_equal(p.accepter.s->conn.events, 0);
 	subflow_pause(p.accepter.s, false);
 	await(&p.t.w, p.accepter.data_bytes == sent && p.dialler.rooms == 1);
-	assert_false(subflow_is_blocked(p.dialler.s));
+	assert_false(p.dialler.s->is_blocked);
 	assert_int_equal(p.accepter.bad_bytes, 0);
 	pair_done(&p);
 }
@@ -197,10 +197,10 @@ static void paused_inside_a_frame_it_reads_no_further(void **state)
 	for (unsigned int i = 0; i < 10 && !p.dialler.is_blocked; i++)
 		send_data(&p.dialler, &sent, 65536);
 	await(&p.t.w, p.accepter.frames);
-	before = subflow_bytes_in(p.accepter.s);
+	before = p.accepter.s->in_bytes;
 	uv_run(&p.t.w.loop, UV_RUN_NOWAIT);
 	uv_run(&p.t.w.loop, UV_RUN_NOWAIT);
-	assert_int_equal(subflow_bytes_in(p.accepter.s), before);
+	assert_int_equal(p.accepter.s->in_bytes, before);
 	assert_true(before < sent);
 	p.accepter.pauses = false;
 	subflow_pause(p.accepter.s, false);

@@ -90,8 +90,8 @@ static void on_task(struct worker *w, struct task *task)
 	if (json_integer_value(step) == 0)
 		task_done(task, NULL);
 	else
-		task_done(task, json_pack("{s:I, s:[i]}", "n", json_integer_value(step),
-					  "workers", (int)w->index));
+		task_done(task, json_pack("{s:I, s:[i]}", "n", json_integer_value(step), "workers",
+					  (int)w->index));
 }
 
 static void on_done(struct daemon *d, json_t *result, void *user)

@@ -45,7 +45,9 @@ static void known_addresses_keep_their_ratios(void **state)
 	(void)state;
 	assert_int_equal(parse("{\"addresses\": [{\"host\": \"10.0.0.2\", \"port\": 80},"
 			       "{\"host\": \"RELAY\", \"port\": 81},"
-			       "{\"host\": \"10.0.0.1\", \"port\": 80, \"ratio\": 7}]}", KNOWN, &p), 0);
+			       "{\"host\": \"10.0.0.1\", \"port\": 80, \"ratio\": 7}]}",
+			       KNOWN, &p),
+			 0);
 	assert_int_equal(p.count, 3);
 	assert_int_equal(p.addresses[0].ratio, 30);
 	assert_int_equal(p.addresses[1].ratio, 51);
@@ -59,7 +61,9 @@ static void new_addresses_get_the_mean_of_the_known(void **state)
 	(void)state;
 	/* Another port is another address. */
 	assert_int_equal(parse("{\"addresses\": [{\"host\": \"10.0.0.9\", \"port\": 80},"
-			       "{\"host\": \"10.0.0.1\", \"port\": 81}]}", KNOWN, &p), 0);
+			       "{\"host\": \"10.0.0.1\", \"port\": 81}]}",
+			       KNOWN, &p),
+			 0);
 	assert_int_equal(p.addresses[0].ratio, (10 + 30 + 51) / 3);
 	assert_int_equal(p.addresses[1].ratio, (10 + 30 + 51) / 3);
 	assert_int_equal(p.addresses[1].port, 81);
@@ -110,7 +114,8 @@ static void each_fault_has_its_line(void **state)
 		{"{\"addresses\": [{\"host\": \"a\", \"port\": 1, \"ratio\": 1.5}]}",
 		 "addresses[0].ratio: expected a whole number from 1 to 1000000"},
 		{"{\"addresses\": [{\"host\": \"::1\", \"port\": 1},"
-		 "{\"host\": \"[0::1]\", \"port\": 1}]}", "addresses[1]: ::1:1 is there twice"},
+		 "{\"host\": \"[0::1]\", \"port\": 1}]}",
+		 "addresses[1]: ::1:1 is there twice"},
 	};
 
 	(void)state;

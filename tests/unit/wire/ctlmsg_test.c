@@ -22,8 +22,8 @@ static void single_bytes_are_commands(void **state)
 	size_t used;
 
 	(void)state;
-	for (char op = '1'; op <= '5'; op++) {
-		const char bytes[] = {op, '1'};
+	for (int op = '1'; op <= '5'; op++) {
+		const char bytes[] = {(char)op, '1'};
 
 		if (op == CTLMSG_UPDATE_TOPO_PRE)
 			continue;
