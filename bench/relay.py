@@ -45,6 +45,7 @@ stream {{
     server {{
         listen {host}:{port};
         proxy_buffer_size 64k;
+        proxy_half_close on;
         proxy_pass {host}:{next_port};
     }}
 }}

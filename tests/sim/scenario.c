@@ -144,7 +144,7 @@ static void make_tunnel(struct scenario *s, unsigned tunnel)
 	struct world *w = &s->world;
 	struct vend_config config = {
 		.scheduler = world_chance(w, 50) ? "weighted" : "adaptive",
-		.memory_bytes = world_scale(w, MIB, 16 * MIB),
+		.memory_bytes = world_scale(w, 4 * MIB, 16 * MIB),
 		.window_max_bytes = (uint32_t)world_scale(w, 64 * KIB, 4 * MIB),
 		.first_credit = (uint32_t)world_scale(w, 2 * KIB,
 						      s->narrow_level < 0 ? 32 * KIB : 512 * KIB),

@@ -12,12 +12,14 @@
 
 static const uint32_t class_sizes[CHUNK_CLASSES] = {1 * KIB, 4 * KIB, 16 * KIB, CHUNK_LARGE};
 
-/* malloc maps blocks of M_MMAP_THRESHOLD, 128 KiB, and more one by one. */
-_Static_assert(sizeof(struct chunk) + CHUNK_LARGE < 128 * KIB, "a chunk must come from the heap");
+/* malloc maps larger blocks one by one, which costs more than what is done with a chunk. */
+#define HEAP_BLOCK_BYTES (2 * CHUNK_LARGE)
 
 void chunk_pool_init(struct chunk_pool *pool, size_t limit_bytes)
 {
-	mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES); /* process-wide; each pool says the same */
+	/* Process-wide; each pool says the same. */
+	mallopt(M_TRIM_THRESHOLD, HEAP_TRIM_BYTES);
+	mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES);
 	*pool = (struct chunk_pool){.limit_bytes = limit_bytes};
 }
 

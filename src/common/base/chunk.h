@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHUNK_CLASSES 4 /* 1, 4, 16 and 64 KiB */
+#define CHUNK_CLASSES 4 /* 1, 4 and 16 KiB, and CHUNK_LARGE */
 
 struct chunk_pool;
 
@@ -46,7 +46,7 @@ void chunk_pool_init(struct chunk_pool *pool, size_t limit_bytes);
 void chunk_pool_done(struct chunk_pool *pool);
 
 /* A chunk with room for at least `size` bytes (at most CHUNK_LARGE), one reference, fill 0.
- * Aborts when the C library has no memory left: a process that cannot get 64 KiB is lost. */
+ * Aborts when the C library has no memory left: a process that cannot get 128 KiB is lost. */
 struct chunk *chunk_new(struct chunk_pool *pool, size_t size);
 
 static inline struct chunk *chunk_ref(struct chunk *c)

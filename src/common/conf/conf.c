@@ -243,6 +243,14 @@ static int memory_fit(struct draft *d)
 	uint64_t needed = 2ull * c->sessions_max * FIRST_CREDIT_BYTES;
 	char limit[FORMAT_MAX], value[FORMAT_MAX];
 
+	if (c->memory_limit_bytes / c->workers < MEMORY_WORKER_MIN) {
+		format_size(c->memory_limit_bytes, limit);
+		snprintf(value, sizeof(value), "%" PRIu32, c->workers);
+		return draft_fail(d, "workers", value,
+				  "expected at most %" PRIu64 " with a memory limit of %s, of which "
+				  "each takes %u MiB", c->memory_limit_bytes / MEMORY_WORKER_MIN,
+				  limit, MEMORY_WORKER_MIN / MIB);
+	}
 	if (!d->is_given[OPTION_MAX_SESSIONS] && d->is_given[OPTION_MEMORY_LIMIT])
 		c->sessions_max = (uint32_t)covered;
 	else if (c->sessions_max > covered && !d->is_given[OPTION_MEMORY_LIMIT])

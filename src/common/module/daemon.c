@@ -23,6 +23,12 @@ static void on_control_closed(void *user)
 	log_debug("comm socket closed");
 }
 
+static void stop_signals(struct daemon *d)
+{
+	uv_close((uv_handle_t *)&d->on_term, NULL);
+	uv_close((uv_handle_t *)&d->on_int, NULL);
+}
+
 static void on_workers_stopped(struct daemon *d, json_t *result, void *user)
 {
 	(void)result;
@@ -31,8 +37,7 @@ static void on_workers_stopped(struct daemon *d, json_t *result, void *user)
 		worker_join(&d->workers[i]);
 		d->ops->worker_freed(&d->workers[i]);
 	}
-	uv_close((uv_handle_t *)&d->on_term, NULL);
-	uv_close((uv_handle_t *)&d->on_int, NULL);
+	stop_signals(d);
 	control_close(d->control, on_control_closed, d);
 }
 
@@ -319,10 +324,10 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	raise_file_limit();
 	if (worker_init(&d->main, 0, d) < 0)
 		abort();
+	start_signals(d); /* whoever ends us while we begin must not find the default */
 	code = start(d);
 	if (code != 0)
 		goto out;
-	start_signals(d);
 	warn_if_open(d);
 	log_info("%s %s is running: comm %s:%u, %u worker(s), memory limit %llu MiB", ops->program,
 		 MPP_VERSION, d->conf.comm.host, d->conf.comm.port, d->conf.workers,
@@ -337,6 +342,7 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 out:
 	if (d->workers) /* threads run: no orderly end is possible */
 		_exit(code);
+	stop_signals(d);
 	if (d->control)
 		control_close(d->control, NULL, NULL);
 	worker_join(&d->main);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define LIMIT_BYTES (256u * KIB)
+#define LIMIT_BYTES (4 * CHUNK_LARGE)
 
 static int set_up(void **state)
 {

@@ -286,14 +286,14 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		uint64_t frame_bytes, cap_bytes;
 	} cases[] = {
 		/* 2 ms of the rate; 15 ms of it in flight. */
-		{6250000, 1000, 64 * KIB, 12500, 93750},
+		{6250000, 1000, FRAME_PAYLOAD_DEFAULT, 12500, 93750},
 		/* Two bandwidth-delay products. */
-		{6250000, 50000, 64 * KIB, 12500, 625000},
+		{6250000, 50000, FRAME_PAYLOAD_DEFAULT, 12500, 625000},
 		/* A slow path: the smallest frame, and two of them. */
-		{100000, 1000, 64 * KIB, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN},
+		{100000, 1000, FRAME_PAYLOAD_DEFAULT, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN},
 		/* A fast one: what fills a read, and no more than fits into the caches. */
-		{1250000000, 100, 64 * KIB, FRAME_WHOLE_BYTES, PATH_CAP_FLOOR_BYTES_MAX},
-		{1250000000, 10000, 64 * KIB, FRAME_WHOLE_BYTES, 25000000},
+		{1250000000, 100, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES, PATH_CAP_FLOOR_BYTES_MAX},
+		{1250000000, 10000, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES, 25000000},
 		/* What the other end takes. */
 		{1250000000, 100, 8 * KIB, 8 * KIB, PATH_CAP_FLOOR_BYTES_MAX},
 	};
