@@ -54,7 +54,7 @@
 #define SUBFLOW_COPY_BYTES 256u
 /* Unsent bytes that the kernel may hold: two large frames. Less starves a fast link between two
  * turns of the loop, more is late binding lost. */
-#define SUBFLOW_NOTSENT_BYTES (128u * KIB)
+#define SUBFLOW_NOTSENT_BYTES (256u * KIB)
 /* Reads from one subflow before the next has its turn, and before what was read is passed on: one,
  * while the bytes are still in the L2 cache. */
 #define SUBFLOW_READS_MAX 1u
@@ -95,10 +95,10 @@
 /* A frame is at most so much of its path's time: it holds the head of the line for as long. */
 #define PATH_FRAME_MS 2u
 /* In flight at least so much time, so that a busy machine's 4 ms time slices leave no hole in a
- * link near RTT 0; but for fast paths not more bytes than this: 15 ms of 2 Gbit/s, and the worth
+ * link near RTT 0; but for fast paths not more bytes than this: 15 ms of 4 Gbit/s, and the worth
  * of eight ACKs. */
 #define PATH_CAP_FLOOR_MS 15u
-#define PATH_CAP_FLOOR_BYTES_MAX (4u * MIB)
+#define PATH_CAP_FLOOR_BYTES_MAX (8u * MIB)
 /* How long a measurement counts: a base RTT until a changed route shows, a rate until a link that
  * has become slower does. */
 #define PATH_RTT_WINDOW_MS 5000u
@@ -140,7 +140,7 @@
 #define ACK_DELAY_US 1000u	    /* an ACK waits at most so long for company */
 /* or for so many bytes: each ACK wakes the sender, and a pair that wakes each other often is put
  * on one processor by the scheduler (20 Gbit/s over loopback instead of 26). */
-#define ACK_BYTES (512u * KIB)
+#define ACK_BYTES (1u * MIB)
 #define ACK_ALONG_BYTES (16u * KIB) /* on a path with no more in flight it rides along at once */
 #define RESEND_RESET_MS 200u	    /* an unanswered RESET, doubling to PROBE_MAX_MS */
 #define PROBE_MIN_MS 200u	    /* a sender without credit asks, doubling */
