@@ -143,6 +143,21 @@ void session_source_ready(struct session *s)
 	session_update_ready(s, s->active_us);
 }
 
+void session_source_lost(struct session *s, uint64_t now_us)
+{
+	s->lost_us = now_us;
+	session_source_ready(s);
+	if (wants_probe(s))
+		session_set_timer(s, now_us + s->tunnel->config.reset_wait_us,
+				  PROBE_MAX_MS * US_PER_MS);
+}
+
+/* The credit for its last bytes may never come. */
+static bool is_lost_for_too_long(const struct session *s, uint64_t now_us)
+{
+	return s->lost_us != 0 && now_us - s->lost_us >= s->tunnel->config.reset_wait_us;
+}
+
 /* ---- receiving ---- */
 
 void session_owe_ack(struct session *s, bool at_once, uint64_t now_us)
@@ -254,13 +269,6 @@ void session_check_done(struct session *s)
 		list_push_back(&s->tunnel->done, &s->done_node);
 }
 
-/* Such a reset does not wait until what was sent before is delivered. */
-static bool is_immediate(uint32_t code)
-{
-	return code == RESET_BY_OPERATOR || code == RESET_TIMEOUT || code == RESET_LIMIT ||
-	       code == RESET_PROTOCOL || code == RESET_CLOSING;
-}
-
 void session_reset(struct session *s, enum reset_code code, const char *reason, uint64_t now_us)
 {
 	struct tunnel *t = s->tunnel;
@@ -284,7 +292,7 @@ void session_reset(struct session *s, enum reset_code code, const char *reason, 
 		return;
 	}
 	s->reset_final = s->out.next - s->out.has_fin;
-	if (is_immediate(code)) {
+	if (reset_code_is_immediate(code)) {
 		sendq_clear(&s->out, t->budget);
 		unlink_sending(s);
 		s->reset_final = s->out.acked;
@@ -350,6 +358,8 @@ void session_on_timer(struct session *s, uint64_t now_us)
 	} else if (!s->was_opened) {
 		s->tunnel->counters.refused++;
 		session_fail(s, RESET_NO_PATH, "no path to the egress yet", now_us);
+	} else if (wants_probe(s) && is_lost_for_too_long(s, now_us)) {
+		session_fail(s, RESET_BY_PEER, "connection reset", now_us);
 	} else if (wants_probe(s)) {
 		probe(s);
 		wait_longer(s, now_us);

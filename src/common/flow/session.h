@@ -72,6 +72,7 @@ struct session {
 	uint64_t reset_final; /* ours: end of our direction; theirs: deliver below */
 	uint64_t timer_us;    /* what timed_node waits for */
 	uint64_t timer_step_us;
+	uint64_t lost_us;	       /* when session_source_lost was called; 0: it was not */
 	uint64_t opened_us, active_us; /* for people */
 };
 
@@ -79,6 +80,10 @@ struct session {
 
 /* The client or server has bytes, or its end, or an error: ops->pull may be called again. */
 void session_source_ready(struct session *s);
+
+/* Its connection is reset, with bytes in it that have not been pulled. They are still taken as
+ * long as there is credit for them, at the longest for reset_wait. */
+void session_source_lost(struct session *s, uint64_t now_us);
 
 /* Bytes in order that wait for the client or server; see reorder_peek. */
 int session_peek(const struct session *s, struct iovec *ret_iov, int count);
@@ -92,8 +97,8 @@ bool session_is_at_end(const struct session *s);
 void session_end_delivered(struct session *s);
 
 /* Ends it with an error: the environment lets go (its `user` is not touched again, `ended` is
- * not called). What was sent before is still delivered by the other end, unless the code is one
- * that does not wait for it (is_immediate in session.c). */
+ * not called). What was sent before is still delivered by the other end, unless the code
+ * is immediate (reset_code_is_immediate). */
 void session_reset(struct session *s, enum reset_code code, const char *reason, uint64_t now_us);
 
 const char *session_state_name(const struct session *s);

@@ -234,8 +234,7 @@ static void on_reset_known(struct session *s, const struct frame *head,
 	list_remove(&s->done_node);
 	s->source = SESSION_SOURCE_ENDED;
 	session_set_timer(s, now_us + t->config.reset_wait_us, 0);
-	if (s->in.consumed >= s->reset_final || !s->user || info->code == RESET_BY_OPERATOR ||
-	    info->code == RESET_TIMEOUT)
+	if (s->in.consumed >= s->reset_final || !s->user || reset_code_is_immediate(info->code))
 		session_end_by_peer(s);
 }
 

@@ -13,7 +13,10 @@
 
 static int wanted_events(const struct conn *c)
 {
-	return (c->wants_read ? UV_READABLE : 0) | (c->wants_write ? UV_WRITABLE : 0);
+	bool watches = c->ops->lost && !c->wants_read && !c->has_ended;
+
+	return (c->wants_read ? UV_READABLE : 0) | (c->wants_write ? UV_WRITABLE : 0) |
+	       (watches ? UV_DISCONNECT : 0);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -27,6 +30,14 @@ static void arm(struct conn *c, int events)
 		uv_poll_stop(&c->poll);
 }
 
+/* The peer's end, or its reset, which libuv reports as an error of polling. */
+static void on_disconnect(struct conn *c, bool is_reset)
+{
+	c->has_ended = true;
+	if (is_reset)
+		c->ops->lost(c);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct conn *c = poll->data;
@@ -36,7 +47,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		/* An error waits at the socket, and libuv has stopped polling: the owner finds
 		 * it by reading or writing, after the bytes that came before it. */
 		c->events = 0;
-		events = wanted_events(c);
+		events = wanted_events(c) | UV_DISCONNECT;
 	}
 	unwanted = events & ~wanted_events(c);
 	if ((events & UV_READABLE) && c->wants_read)
@@ -45,6 +56,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		c->wants_write = false;
 		c->ops->writable(c);
 	}
+	if ((events & UV_DISCONNECT) && c->fd >= 0 && (wanted_events(c) & UV_DISCONNECT))
+		on_disconnect(c, status < 0);
 	if (c->fd >= 0 && (unwanted || wanted_events(c) & ~c->events))
 		arm(c, wanted_events(c));
 }
@@ -99,6 +112,8 @@ ssize_t conn_read(struct conn *c, void *buf, size_t size)
 	do {
 		n = recv(c->fd, buf, size, 0);
 	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		c->has_ended = true;
 	return n < 0 ? -errno : n;
 }
 

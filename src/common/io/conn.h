@@ -20,6 +20,9 @@ struct conn_ops {
 	void (*readable)(struct conn *c); /* bytes, an end or an error: read */
 	void (*writable)(struct conn *c); /* only while conn_want_write; it is one-shot */
 	void (*closed)(struct conn *c);	  /* the memory is the owner's again */
+	/* The connection is reset, while reading is off: said once. NULL: nobody wants to know
+	 * before it reads. */
+	void (*lost)(struct conn *c);
 };
 
 struct conn {
@@ -30,6 +33,7 @@ struct conn {
 	int fd;	    /* -1 once closed */
 	int events; /* armed now; may be more than is wanted */
 	bool wants_read, wants_write;
+	bool has_ended; /* the peer's end or reset has been seen: nothing to watch for but bytes */
 };
 
 /* Takes the descriptor (made non-blocking, close-on-exec; TCP_NODELAY set when it is TCP).

@@ -63,11 +63,6 @@ void edge_abort_all(struct end *e)
 		edge_free(container_of(node, struct edge, node));
 }
 
-static bool is_at_once(uint32_t code)
-{
-	return code == RESET_BY_OPERATOR || code == RESET_TIMEOUT || code == RESET_NO_PATH;
-}
-
 void edge_ended(struct session *s, uint32_t code, const char *reason)
 {
 	struct edge *edge = s->user;
@@ -81,7 +76,7 @@ void edge_ended(struct session *s, uint32_t code, const char *reason)
 	}
 	log_info("session %llu of %s is reset: %s (%s)", (unsigned long long)s->id, edge->peer,
 		 reason, reset_code_name(code));
-	if (!edge->is_open || is_at_once(code)) {
+	if (!edge->is_open || reset_code_is_immediate(code)) {
 		edge_free(edge);
 		return;
 	}
@@ -199,6 +194,16 @@ static void on_readable(struct conn *c)
 	end_wake(edge->end);
 }
 
+/* Nobody reads now, because the other end takes no more. */
+static void on_lost(struct conn *c)
+{
+	struct edge *edge = c->user;
+
+	if (edge->session)
+		session_source_lost(edge->session, worker_now(edge->end->worker));
+	end_wake(edge->end);
+}
+
 ssize_t edge_pull(struct session *s, uint8_t *buf, size_t size)
 {
 	struct edge *edge = s->user;
@@ -229,6 +234,7 @@ static const struct conn_ops conn_ops = {
 	.readable = on_readable,
 	.writable = on_writable,
 	.closed = on_conn_closed,
+	.lost = on_lost,
 };
 
 /* ---- beginning ---- */
@@ -322,6 +328,6 @@ void edge_connect(struct end *e, struct session *s, const char *host, uint16_t p
 	edge->on_result = on_result;
 	edge->result_user = user;
 	s->user = edge;
-	snprintf(edge->peer, sizeof(edge->peer), "%s:%u", host, port);
+	hostport_text(host, port, edge->peer);
 	edge->dialer = dialer_start(e->worker, host, port, CONNECT_WAIT_MS, on_connected, edge);
 }

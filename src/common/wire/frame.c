@@ -435,6 +435,11 @@ const char *reset_code_name(uint32_t code)
 	return code < sizeof(reset_names) / sizeof(*reset_names) ? reset_names[code] : "?";
 }
 
+bool reset_code_is_immediate(uint32_t code)
+{
+	return code >= RESET_BY_OPERATOR && code <= RESET_TIMEOUT;
+}
+
 /* RESET: code u32, then the reason to the payload's end, at most 127 bytes. Codes that are not
  * known pass: a later version may have more of them, and a session that ends, ends. */
 size_t reset_encode(const struct reset_info *r, uint8_t *out, size_t size)

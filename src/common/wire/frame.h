@@ -145,6 +145,11 @@ enum reset_code {
 
 const char *reset_code_name(uint32_t code);
 
+/* A reset by an operator, by one of us who cannot go on, or after a wait that was long enough: it
+ * does not wait until what was sent before it is delivered. The others are ends of the user's own
+ * connections, where plain TCP would have delivered that. */
+bool reset_code_is_immediate(uint32_t code);
+
 struct reset_info {
 	/* header.offset: final offset of the sender's direction */
 	uint32_t code;

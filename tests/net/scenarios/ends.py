@@ -7,6 +7,7 @@
 
 import hashlib
 import os
+import select
 import socket
 import time
 
@@ -107,6 +108,20 @@ def reset_idle(lab, by_client):
     check_session(chain, listener)
 
 
+def resets_while_stopped(lab, by_client):
+    """The same while the other one takes nothing, so that nobody reads from who resets."""
+    chain, listener = plain(lab)
+    client, server = chain.session(listener)
+    resetter, other = (client, server) if by_client else (server, client)
+    while select.select([], [resetter], [], 1)[1]:
+        resetter.send(BLOCK * b"x", socket.MSG_DONTWAIT)
+    reset_on_close(resetter)
+    resetter.close()
+    wait_for(lambda: chain.ingress.stats()["sessions"]["open"] == 0, "no session left")
+    expect_reset(other, "server" if by_client else "client")
+    check_session(chain, listener)
+
+
 def server_closes_first(lab):
     """The client gets all of it, then the end; it may go on sending until it ends too."""
     chain, listener = plain(lab)
@@ -163,6 +178,8 @@ SCENARIOS = [
     Scenario("server_resets", resets_in_the_middle, (False,)),
     Scenario("client_resets_idle", reset_idle, (True,)),
     Scenario("server_resets_idle", reset_idle, (False,)),
+    Scenario("client_resets_while_stopped", resets_while_stopped, (True,)),
+    Scenario("server_resets_while_stopped", resets_while_stopped, (False,)),
     Scenario("server_closes_first", server_closes_first),
     Scenario("server_speaks_first", server_speaks_first),
     Scenario("early_answer", early_answer, (False, 1000)),

@@ -87,8 +87,9 @@ static void the_final_offset_does_not_count_fin(void **state)
 
 static void immediate_resets_take_their_bytes_along(void **state)
 {
-	static const enum reset_code codes[] = {RESET_BY_OPERATOR, RESET_TIMEOUT, RESET_LIMIT,
-						RESET_PROTOCOL, RESET_CLOSING};
+	static const enum reset_code codes[] = {RESET_BY_OPERATOR, RESET_NO_PATH, RESET_NO_OPEN,
+						RESET_PROTOCOL,	   RESET_LIMIT,	  RESET_CLOSING,
+						RESET_TIMEOUT};
 	struct world *w = *state;
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
@@ -102,6 +103,44 @@ static void immediate_resets_take_their_bytes_along(void **state)
 		assert_int_equal(w->paths[0]->inflight_bytes + w->paths[1]->inflight_bytes, 0);
 		assert_int_equal(receive_reset(w, 0, u->id, codes[i], 0, ANSWER), 0);
 	}
+	assert_no_session(w);
+}
+
+/* Without credit its last bytes cannot be taken: they are not waited for longer than a reset. */
+static void a_client_that_resets_while_nothing_is_taken(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_session(w);
+
+	user_sends(w, u, 50000);
+	assert_int_equal(receive_ack(w, 0, 1, FIRST_CREDIT_BYTES, FIRST_CREDIT_BYTES), 0);
+	wait_ms(w, 1000);
+	session_source_lost(u->session, w->now_us);
+	wait_ms(w, w->t->config.reset_wait_us / US_PER_MS - 1);
+	assert_false(u->is_ended);
+	skip_sent(w);
+	wait_ms(w, 1 + TIMED_TICK_MS);
+	assert_ended(u, RESET_BY_PEER);
+	assert_int_equal(expect_frame(w, FRAME_RESET, 1)->head.offset, FIRST_CREDIT_BYTES);
+	assert_int_equal(receive_reset(w, 0, 1, RESET_BY_PEER, 0, ANSWER), 0);
+	assert_no_session(w);
+}
+
+static void a_lost_client_whose_bytes_are_taken_after_all(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_session(w);
+
+	user_sends(w, u, 50000);
+	assert_int_equal(receive_ack(w, 0, 1, FIRST_CREDIT_BYTES, FIRST_CREDIT_BYTES), 0);
+	u->error = -ECONNRESET;
+	session_source_lost(u->session, w->now_us);
+	assert_int_equal(receive_ack(w, 0, 1, FIRST_CREDIT_BYTES, 60000), 0);
+	assert_int_equal(u->read_bytes, 50000);
+	session_source_ready(u->session);
+	run(w);
+	assert_null(u->session); /* the error came behind the last byte */
+	assert_int_equal(receive_reset(w, 0, 1, RESET_BY_PEER, 0, ANSWER), 0);
 	assert_no_session(w);
 }
 
@@ -188,12 +227,12 @@ static void but_not_for_ever(void **state)
 	assert_no_session(w);
 }
 
-static void resets_by_operators_and_time_outs_wait_for_nothing(void **state)
+static void immediate_resets_wait_for_nothing(void **state)
 {
-	static const enum reset_code codes[] = {RESET_BY_OPERATOR, RESET_TIMEOUT};
+	static const enum reset_code codes[] = {RESET_BY_OPERATOR, RESET_TIMEOUT, RESET_LIMIT};
 	struct world *w = *state;
 
-	for (uint64_t id = 1; id <= 2; id++) {
+	for (uint64_t id = 1; id <= 3; id++) {
 		struct user *u = accept_session(w, id);
 
 		assert_int_equal(receive_data(w, 0, id, 0, 100, 0), 0);
@@ -388,13 +427,15 @@ int main(void)
 		initiator_test(what_was_sent_before_a_reset_is_sent_again),
 		initiator_test(the_final_offset_does_not_count_fin),
 		initiator_test(immediate_resets_take_their_bytes_along),
+		initiator_test(a_client_that_resets_while_nothing_is_taken),
+		initiator_test(a_lost_client_whose_bytes_are_taken_after_all),
 		initiator_test(a_client_that_resets_its_connection),
 		initiator_test(frames_for_a_session_that_is_being_reset_are_dropped),
 		initiator_test(two_resets_that_cross_answer_each_other),
 		acceptor_test(a_reset_reaches_the_server_and_is_answered),
 		acceptor_test(bytes_before_a_reset_are_delivered_first),
 		acceptor_test(but_not_for_ever),
-		acceptor_test(resets_by_operators_and_time_outs_wait_for_nothing),
+		acceptor_test(immediate_resets_wait_for_nothing),
 		initiator_test(a_reset_stops_what_goes_the_other_way),
 		acceptor_test(a_reset_of_what_is_not_open_yet),
 		acceptor_test(a_repeated_reset_changes_nothing),

@@ -12,7 +12,7 @@ struct end {
 	char bytes[256];
 	size_t len;
 	ssize_t last; /* of conn_read: 0 or an error that ended it */
-	unsigned int readable, writable;
+	unsigned int readable, writable, lost;
 	bool closes_when_readable, has_ended, is_closed;
 };
 
@@ -45,7 +45,18 @@ static void on_closed(struct conn *c)
 	((struct end *)c->user)->is_closed = true;
 }
 
-static const struct conn_ops ops = {on_readable, on_writable, on_closed};
+static void on_lost(struct conn *c)
+{
+	((struct end *)c->user)->lost++;
+}
+
+static const struct conn_ops ops = {.readable = on_readable,
+				    .writable = on_writable,
+				    .closed = on_closed};
+static const struct conn_ops watching_ops = {.readable = on_readable,
+					     .writable = on_writable,
+					     .closed = on_closed,
+					     .lost = on_lost};
 
 /* Returns the peer's descriptor. */
 static int open_end(struct turner *t, struct end *e)
@@ -153,6 +164,59 @@ static void bytes_come_before_the_reset_behind_them(void **state)
 	turner_done(&t);
 }
 
+/* Bytes that nobody takes, then a reset or an end behind them. */
+static void open_unread(struct turner *t, struct end *e, int *ret_peer)
+{
+	*ret_peer = open_end(t, e);
+	e->c.ops = &watching_ops;
+	conn_want_read(&e->c, true);
+	conn_want_read(&e->c, false);
+	assert_int_equal(write(*ret_peer, "last", 4), 4);
+	await(&t->w, e->c.events == UV_DISCONNECT);
+}
+
+static void a_reset_is_noticed_while_reading_is_off(void **state)
+{
+	struct turner t;
+	struct end e;
+	int peer;
+
+	(void)state;
+	turner_init(&t);
+	open_unread(&t, &e, &peer);
+	close_with_reset(peer);
+	await(&t.w, e.lost == 1);
+	assert_int_equal(e.c.events, 0);
+	conn_want_read(&e.c, true);
+	await(&t.w, e.has_ended);
+	assert_int_equal(e.last, -ECONNRESET);
+	assert_int_equal(e.len, 4);
+	assert_int_equal(e.lost, 1);
+	close_end(&t, &e);
+	turner_done(&t);
+}
+
+static void an_end_is_no_loss_and_is_watched_for_once(void **state)
+{
+	struct turner t;
+	struct end e;
+	int peer;
+
+	(void)state;
+	turner_init(&t);
+	open_unread(&t, &e, &peer);
+	close(peer);
+	await(&t.w, e.c.events == 0);
+	assert_int_equal(e.lost, 0);
+	conn_want_read(&e.c, true);
+	await(&t.w, e.has_ended);
+	assert_int_equal(e.last, 0);
+	assert_int_equal(e.len, 4);
+	await(&t.w, e.c.events == 0);
+	close_end(&t, &e);
+	turner_done(&t);
+}
+
 static void an_abortive_close_is_a_reset(void **state)
 {
 	struct turner t;
@@ -250,6 +314,8 @@ int main(void)
 		cmocka_unit_test(interest_in_reading_shrinks_only_when_an_event_comes),
 		cmocka_unit_test(writable_comes_once_after_a_block),
 		cmocka_unit_test(bytes_come_before_the_reset_behind_them),
+		cmocka_unit_test(a_reset_is_noticed_while_reading_is_off),
+		cmocka_unit_test(an_end_is_no_loss_and_is_watched_for_once),
 		cmocka_unit_test(an_abortive_close_is_a_reset),
 		cmocka_unit_test(it_may_be_closed_while_it_reads),
 		cmocka_unit_test(a_descriptor_that_cannot_be_polled_is_closed),
