@@ -1,5 +1,6 @@
 /* What the comm socket asks of one egress worker. */
 #include "common/base/clock.h"
+#include "common/base/hostport.h"
 #include "common/base/limits.h"
 #include "common/module/report.h"
 #include "egress/egress.h"
@@ -26,11 +27,14 @@ void egress_health(struct worker *w, struct task *task)
 		if (t->end.tunnel->path_count == 0)
 			json_array_append_new(degraded, json_sprintf("tunnel %s: no path", text));
 	}
-	if (ew->server_why[0])
-		json_array_append_new(degraded, json_sprintf("server %s:%u: %s",
-							     ew->daemon->conf.backend[0].host,
-							     ew->daemon->conf.backend[0].port,
-							     ew->server_why));
+	if (ew->server_why[0]) {
+		const struct conf_address *server = &ew->daemon->conf.backend[0];
+		char name[HOSTPORT_TEXT_MAX];
+
+		hostport_text(server->host, server->port, name);
+		json_array_append_new(degraded,
+				      json_sprintf("server %s: %s", name, ew->server_why));
+	}
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
 
@@ -46,8 +50,7 @@ static json_t *leg_json(const struct leg *leg)
 
 	report_put(j, "worker", e->worker->index);
 	json_object_set_new(j, "side", json_string("listen"));
-	json_object_set_new(j, "listener",
-			    json_sprintf("%s:%u", leg->listener.host, leg->listener.port));
+	report_put_address(j, "listener", &leg->listener);
 	report_put(j, "ratio", leg->listener.ratio);
 	json_object_set_new(j, "share", json_real(share));
 	return j;

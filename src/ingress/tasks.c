@@ -17,10 +17,9 @@ void ingress_health(struct worker *w, struct task *task)
 
 		ways += b->path != NULL;
 		if (!b->path)
-			json_array_append_new(degraded, json_sprintf("backend %s:%u: %s",
-								     b->uplink.backend.host,
-								     b->uplink.backend.port,
-								     uplink_trouble(&b->uplink)));
+			json_array_append_new(degraded,
+					      json_sprintf("backend %s: %s", b->uplink.name,
+							   uplink_trouble(&b->uplink)));
 	}
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
@@ -34,7 +33,7 @@ static json_t *backend_json(const struct ingress_worker *iw, const struct backen
 					"why", u->why);
 	double share = b->path && sent_total ? (double)b->path->sent_bytes / (double)sent_total : 0;
 
-	json_object_set_new(j, "peer", json_sprintf("%s:%u", u->backend.host, u->backend.port));
+	json_object_set_new(j, "peer", json_string(u->name));
 	report_put(j, "worker", iw->worker->index);
 	json_object_set_new(j, "side", json_string("backend"));
 	report_put(j, "ratio", u->backend.ratio);

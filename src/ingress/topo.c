@@ -43,10 +43,8 @@ static json_t *missing_json(const struct ingress_worker *iw)
 		const struct backend *b = container_of(node, struct backend, node);
 
 		if (!b->uplink.is_up)
-			json_array_append_new(missing,
-					      json_sprintf("%s:%u: %s", b->uplink.backend.host,
-							   b->uplink.backend.port,
-							   uplink_trouble(&b->uplink)));
+			json_array_append_new(missing, json_sprintf("%s: %s", b->uplink.name,
+								    uplink_trouble(&b->uplink)));
 	}
 	return missing;
 }

@@ -1,5 +1,6 @@
 /* One worker's tunnel: clients come in, backends come and go. */
 #include "common/base/clock.h"
+#include "common/base/hostport.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/module/edge.h"
@@ -78,16 +79,15 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 	struct ingress_worker *iw = b->owner;
 
 	if (ack->first_credit == 0 || ack->first_credit > FIRST_CREDIT_BYTES) {
-		log_warn("backend %s:%u gives a first credit of %u bytes; expected 1 to %u",
-			 u->backend.host, u->backend.port, ack->first_credit, FIRST_CREDIT_BYTES);
+		log_warn("backend %s gives a first credit of %u bytes; expected 1 to %u", u->name,
+			 ack->first_credit, FIRST_CREDIT_BYTES);
 		return false;
 	}
 	if (iw->instance && ack->instance != iw->instance) {
 		if (iw->end.tunnel->path_count == 0)
 			begin_new_tunnel(iw, "the egress has restarted");
 		else
-			log_warn("backend %s:%u leads to another egress than the others",
-				 u->backend.host, u->backend.port);
+			log_warn("backend %s leads to another egress than the others", u->name);
 		return false;
 	}
 	if (!iw->instance)
@@ -249,7 +249,7 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	struct ingress *in = d->user;
 	struct ingress_worker *iw = calloc(1, sizeof(*iw));
 	struct tunnel_config config = end_tunnel_config(&d->conf);
-	char name[CONF_HOST_MAX + 8];
+	char name[HOSTPORT_TEXT_MAX];
 
 	if (!iw)
 		abort();
@@ -269,7 +269,7 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	iw->tick.data = iw;
 	for (size_t i = 0; i < in->backend_count; i++)
 		ingress_add_backend(iw, &in->backends[i], false);
-	snprintf(name, sizeof(name), "%s:%u", d->conf.listen[0].host, d->conf.listen[0].port);
+	hostport_text(d->conf.listen[0].host, d->conf.listen[0].port, name);
 	if (listener_open(&w->loop, in->listen_fd, name, on_client, iw, &iw->listener) < 0)
 		log_error("cannot accept on %s", name);
 }

@@ -26,9 +26,7 @@ void proxy_health(struct worker *w, struct task *task)
 
 			if (!d->hop)
 				json_array_append_new(degraded,
-						      json_sprintf("backend %s:%u: %s",
-								   d->uplink.backend.host,
-								   d->uplink.backend.port,
+						      json_sprintf("backend %s: %s", d->uplink.name,
 								   uplink_trouble(&d->uplink)));
 		}
 	}
@@ -60,8 +58,7 @@ static void add_downstreams(json_t *list, const struct proxy_tunnel *t)
 		const struct uplink *u = &d->uplink;
 		json_t *j = hop_json(t, d->hop, "backend", u->subflow, u->backend.ratio);
 
-		json_object_set_new(j, "peer",
-				    json_sprintf("%s:%u", u->backend.host, u->backend.port));
+		json_object_set_new(j, "peer", json_string(u->name));
 		json_object_set_new(j, "why", json_string(u->why));
 		report_put(j, "dials", u->dials);
 		report_put(j, "losses", u->losses);
@@ -76,8 +73,7 @@ static void add_upstreams(json_t *list, const struct proxy_tunnel *t)
 		json_t *j = hop_json(t, u->hop, "listen", u->subflow, u->listener.ratio);
 
 		json_object_set_new(j, "peer", json_string(subflow_peer(u->subflow)));
-		json_object_set_new(j, "listener",
-				    json_sprintf("%s:%u", u->listener.host, u->listener.port));
+		report_put_address(j, "listener", &u->listener);
 		json_array_append_new(list, j);
 	}
 }

@@ -116,8 +116,7 @@ static bool on_downstream_up(struct uplink *u, const struct hello_ack *ack)
 	struct proxy_tunnel *t = d->tunnel;
 
 	if (t->ack.instance && ack->instance != t->ack.instance) {
-		log_warn("backend %s:%u leads to another egress than the others", u->backend.host,
-			 u->backend.port);
+		log_warn("backend %s leads to another egress than the others", u->name);
 		return false;
 	}
 	subflow_want_whole(u->subflow);

@@ -137,7 +137,7 @@
 #define MEMORY_HARD_SLACK_BYTES (32u * MIB)
 
 /* ---- time (milliseconds) ---- */
-#define ACK_DELAY_US 1000u	    /* an ACK waits at most so long for company */
+#define ACK_DELAY_US 1000u /* an ACK waits at most so long for company */
 /* or for so many bytes: each ACK wakes the sender, and a pair that wakes each other often is put
  * on one processor by the scheduler (20 Gbit/s over loopback instead of 26). */
 #define ACK_BYTES (1u * MIB)

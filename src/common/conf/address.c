@@ -1,5 +1,6 @@
 /* Addresses with their ratios, and the rules that depend on the module: how many it takes on
  * each side, and on which side the ratio is a weight that must not be 0. */
+#include "common/base/hostport.h"
 #include "common/conf/draft.h"
 
 #include <arpa/inet.h>
@@ -84,12 +85,12 @@ int address_add(struct draft *d, enum side s, const char *where, const struct co
 {
 	size_t *count;
 	struct conf_address *list = side_list(d, s, &count);
-	char text[ADDRESS_TEXT_MAX];
+	char text[HOSTPORT_TEXT_MAX];
 
 	for (size_t i = 0; i < *count; i++) {
 		if (!conf_address_is_same(&list[i], a))
 			continue;
-		address_format(a, text);
+		hostport_text(a->host, a->port, text);
 		return draft_fail(d, where, text, "expected an address that is not %s %zu already",
 				  side_name(s), i + 1);
 	}
@@ -104,11 +105,4 @@ bool conf_address_is_loopback(const struct conf_address *a)
 	if (inet_pton(AF_INET, a->host, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == 127;
 	return strcmp(a->host, "::1") == 0 || strcasecmp(a->host, "localhost") == 0;
-}
-
-void address_format(const struct conf_address *a, char ret_text[ADDRESS_TEXT_MAX])
-{
-	bool is_v6 = strchr(a->host, ':');
-
-	snprintf(ret_text, ADDRESS_TEXT_MAX, is_v6 ? "[%s]:%u" : "%s:%u", a->host, a->port);
 }

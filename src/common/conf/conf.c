@@ -1,6 +1,7 @@
 /* From a module's command line to struct conf: the options are collected first, so that a file is
  * read before what overrides it; then file, options and positional arguments fill a draft; then
  * what must fit together is checked. */
+#include "common/base/hostport.h"
 #include "common/base/version.h"
 #include "common/conf/draft.h"
 #include "common/conf/parse.h"
@@ -247,9 +248,11 @@ static int memory_fit(struct draft *d)
 		format_size(c->memory_limit_bytes, limit);
 		snprintf(value, sizeof(value), "%" PRIu32, c->workers);
 		return draft_fail(d, "workers", value,
-				  "expected at most %" PRIu64 " with a memory limit of %s, of which "
-				  "each takes %u MiB", c->memory_limit_bytes / MEMORY_WORKER_MIN,
-				  limit, MEMORY_WORKER_MIN / MIB);
+				  "expected at most %" PRIu64
+				  " with a memory limit of %s, of which "
+				  "each takes %u MiB",
+				  c->memory_limit_bytes / MEMORY_WORKER_MIN, limit,
+				  MEMORY_WORKER_MIN / MIB);
 	}
 	if (!d->is_given[OPTION_MAX_SESSIONS] && d->is_given[OPTION_MEMORY_LIMIT])
 		c->sessions_max = (uint32_t)covered;
@@ -268,12 +271,12 @@ static int memory_fit(struct draft *d)
 
 static int auth_check_address(const struct draft *d, const char *name, const struct conf_address *a)
 {
-	char where[WHERE_MAX], text[ADDRESS_TEXT_MAX];
+	char where[WHERE_MAX], text[HOSTPORT_TEXT_MAX];
 
 	if (conf_address_is_loopback(a))
 		return 0;
 	snprintf(where, sizeof(where), "option --require-auth, %s", name);
-	address_format(a, text);
+	hostport_text(a->host, a->port, text);
 	return draft_fail(d, where, text, "expected a loopback address, or a --key-file");
 }
 
@@ -308,9 +311,9 @@ static int draft_fill(struct draft *d, const struct raw *raw, int argc, char **a
 
 static void check_print(const struct conf *c)
 {
-	char comm[ADDRESS_TEXT_MAX], limit[FORMAT_MAX];
+	char comm[HOSTPORT_TEXT_MAX], limit[FORMAT_MAX];
 
-	address_format(&c->comm, comm);
+	hostport_text(c->comm.host, c->comm.port, comm);
 	format_size(c->memory_limit_bytes, limit);
 	printf("configuration is good: %s, %zu listen, %zu backend, comm %s, scheduler %s, "
 	       "workers %" PRIu32 ", memory limit %s, max sessions %" PRIu32 "\n",

@@ -73,9 +73,6 @@ int address_set_ratio(const struct draft *d, struct conf_address *a, enum side s
 		      const char *text);
 /* Appends to the list, which has room, unless it has the same host and port. */
 int address_add(struct draft *d, enum side s, const char *where, const struct conf_address *a);
-#define ADDRESS_TEXT_MAX (CONF_HOST_MAX + 16)
-/* "host:port", an IPv6 address in brackets. */
-void address_format(const struct conf_address *a, char ret_text[ADDRESS_TEXT_MAX]);
 
 /* ---- positional.c ---- */
 /* Replaces both lists and comm; `count` > 0. */

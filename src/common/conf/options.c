@@ -302,8 +302,6 @@ static void row_help(const struct option_row *row, FILE *out)
 {
 	char left[64], preset[FORMAT_MAX];
 
-	if (row->group)
-		fprintf(out, "\n%s:\n", row->group);
 	snprintf(left, sizeof(left), "--%s%s", row->name, kind_placeholder(row->kind));
 	preset_format(row, preset);
 	fprintf(out, "  %-22s %s", left, row->help);
@@ -312,9 +310,26 @@ static void row_help(const struct option_row *row, FILE *out)
 	fputc('\n', out);
 }
 
+/* Sessions begin and end at an ingress or egress. A proxy takes these options too, so that all
+ * modules can share a file, and makes no use of them. */
+static bool is_about_sessions(enum option_id id)
+{
+	return id == OPTION_SCHEDULER || id == OPTION_MAX_WINDOW || id == OPTION_MAX_SESSIONS ||
+	       (id >= OPTION_CLIENT_WAIT && id <= OPTION_TOPO_WAIT);
+}
+
 void option_help(const struct draft *d, FILE *out)
 {
+	const char *group = NULL;
+
 	for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+		if (rows[id].group)
+			group = rows[id].group;
+		if (d->conf.module == MODULE_PROXY && is_about_sessions(id))
+			continue;
+		if (group)
+			fprintf(out, "\n%s:\n", group);
+		group = NULL;
 		row_help(&rows[id], out);
 		if (id != OPTION_SCHEDULER)
 			continue;

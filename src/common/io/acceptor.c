@@ -3,6 +3,7 @@
  * because what comes behind it belongs to the worker that takes the connection. */
 #include "common/io/acceptor.h"
 
+#include "common/base/hostport.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/io/conn.h"
@@ -30,7 +31,7 @@ struct acceptor {
 	uint64_t *rejected;
 	uint64_t lines_since_ms; /* the rate limit of log lines about rejections */
 	uint32_t lines, lines_dropped;
-	char name[280]; /* a host name of 255 bytes and a port */
+	char name[HOSTPORT_TEXT_MAX];
 };
 
 struct pending {

@@ -3,6 +3,7 @@
  * a timer, because a level-triggered listener would spin on it. */
 #include "common/io/listener.h"
 
+#include "common/base/hostport.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/io/descriptors.h"
@@ -57,8 +58,7 @@ int listener_bind(const char *host, uint16_t port, int *ret_fd, char ret_why[256
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
 				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *addresses;
-	bool is_ipv6 = strchr(host, ':');
-	char service[8];
+	char service[8], name[HOSTPORT_TEXT_MAX];
 	int err;
 
 	snprintf(service, sizeof(service), "%u", port);
@@ -73,9 +73,10 @@ int listener_bind(const char *host, uint16_t port, int *ret_fd, char ret_why[256
 			break;
 	}
 	freeaddrinfo(addresses);
-	if (err)
-		snprintf(ret_why, 256, "cannot listen on %s%.160s%s:%u: %s", is_ipv6 ? "[" : "",
-			 host, is_ipv6 ? "]" : "", port, bind_error_text(err));
+	if (err) {
+		hostport_text(host, port, name);
+		snprintf(ret_why, 256, "cannot listen on %.180s: %s", name, bind_error_text(err));
+	}
 	return err;
 }
 
@@ -90,7 +91,7 @@ struct listener {
 	bool is_starved; /* said, and not over yet */
 	listener_accepted *accepted;
 	void *user;
-	char name[280]; /* a host name of 255 bytes and a port */
+	char name[HOSTPORT_TEXT_MAX];
 };
 
 /* Errors of the one connection that was to be accepted (accept(2), "Error handling"). */

@@ -2,6 +2,7 @@
  * stays until libuv has let go, so that a look at the state after each callback is enough. */
 #include "common/io/subflow_internal.h"
 
+#include "common/base/hostport.h"
 #include "common/base/log.h"
 #include "common/base/rng.h"
 
@@ -200,12 +201,10 @@ struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port,
 			     const struct subflow_ops *ops, void *user)
 {
 	struct subflow *s = subflow_new(w, hello, key, ops, user);
-	bool is_ipv6 = strchr(host, ':');
 
 	s->state = SUBFLOW_DIALLING;
 	random_bytes(s->hello.nonce, sizeof(s->hello.nonce));
-	snprintf(s->peer, sizeof(s->peer), "%s%.255s%s:%u", is_ipv6 ? "[" : "", host,
-		 is_ipv6 ? "]" : "", port);
+	hostport_text(host, port, s->peer);
 	s->dialer = dialer_start(w, host, port, DIAL_WAIT_MS, on_dialled, s);
 	return s;
 }

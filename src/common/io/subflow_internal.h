@@ -4,6 +4,7 @@
 #define IO_SUBFLOW_INTERNAL_H
 
 #include "common/base/clock.h"
+#include "common/base/hostport.h"
 #include "common/io/dialer.h"
 #include "common/io/subflow.h"
 
@@ -60,7 +61,7 @@ struct subflow {
 	uint32_t ping_every_ms, silence_max_ms; /* limits.h; shorter in tests */
 	uint32_t silent_ms; /* time that we were ready to read and nothing came, by the tick */
 	uint64_t hop_rtt_us;
-	char peer[280]; /* a host name of 255 bytes and a port */
+	char peer[HOSTPORT_TEXT_MAX];
 };
 
 /* ---- subflow.c ---- */

@@ -2,6 +2,7 @@
 #include "common/module/daemon.h"
 
 #include "common/base/clock.h"
+#include "common/base/hostport.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/flow/scheduler.h"
@@ -301,6 +302,7 @@ static int start(struct daemon *d)
 int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
+	char comm[HOSTPORT_TEXT_MAX];
 	int code;
 
 	if (!d)
@@ -329,8 +331,9 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	if (code != 0)
 		goto out;
 	warn_if_open(d);
-	log_info("%s %s is running: comm %s:%u, %u worker(s), memory limit %llu MiB", ops->program,
-		 MPP_VERSION, d->conf.comm.host, d->conf.comm.port, d->conf.workers,
+	hostport_text(d->conf.comm.host, d->conf.comm.port, comm);
+	log_info("%s %s is running: comm %s, %u worker(s), memory limit %llu MiB", ops->program,
+		 MPP_VERSION, comm, d->conf.workers,
 		 (unsigned long long)(d->conf.memory_limit_bytes / MIB));
 	/* Runs the main loop here, until its last handle is closed. */
 	worker_join(&d->main);

@@ -6,6 +6,7 @@
 #ifndef MODULE_EDGE_H
 #define MODULE_EDGE_H
 
+#include "common/base/hostport.h"
 #include "common/io/conn.h"
 #include "common/io/dialer.h"
 #include "common/module/end.h"
@@ -26,7 +27,7 @@ struct edge {
 	bool is_sink_full; /* waits until the socket takes more */
 	int sink_error;	   /* writing failed; reading goes on to what came before */
 	uint64_t close_us; /* waits until the kernel has sent all, then resets; 0: it does not */
-	char peer[ADDRESS_TEXT_MAX];
+	char peer[HOSTPORT_TEXT_MAX];
 };
 
 /* Ingress: a client. The session begins at once. False when it cannot (the client is reset). */

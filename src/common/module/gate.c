@@ -1,6 +1,7 @@
 /* Listening addresses of an egress or proxy: see gate.h. */
 #include "common/module/gate.h"
 
+#include "common/base/hostport.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/io/listener.h"
@@ -81,9 +82,9 @@ static int bind_one(struct gate *g, const struct conf_address *a, char ret_why[2
 static int accept_on(struct gate_listener *l)
 {
 	const struct daemon *d = l->gate->daemon;
-	char name[CONF_HOST_MAX + 8];
+	char name[HOSTPORT_TEXT_MAX];
 
-	snprintf(name, sizeof(name), "%s:%u", l->address.host, l->address.port);
+	hostport_text(l->address.host, l->address.port, name);
 	return acceptor_open(&l->gate->daemon->main.loop, l->fd, name, d->conf.hello_wait_ms,
 			     on_hello, l, &l->gate->daemon->rejected, &l->acceptor);
 }

@@ -1,6 +1,7 @@
 /* The shared parts of `stats`: see report.h. */
 #include "common/module/report.h"
 
+#include "common/base/hostport.h"
 #include "common/module/daemon.h"
 
 #include <stdio.h>
@@ -8,6 +9,14 @@
 void report_put(json_t *object, const char *key, uint64_t value)
 {
 	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+void report_put_address(json_t *object, const char *key, const struct conf_address *a)
+{
+	char text[HOSTPORT_TEXT_MAX];
+
+	hostport_text(a->host, a->port, text);
+	json_object_set_new(object, key, json_string(text));
 }
 
 json_t *report_begin(const struct budget *b)

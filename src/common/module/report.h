@@ -2,6 +2,7 @@
 #ifndef MODULE_REPORT_H
 #define MODULE_REPORT_H
 
+#include "common/conf/conf.h"
 #include "common/flow/budget.h"
 #include "common/flow/tunnel.h"
 
@@ -9,6 +10,9 @@
 
 /* Sets a member to a whole number. */
 void report_put(json_t *object, const char *key, uint64_t value);
+
+/* Sets one to an address as text. */
+void report_put_address(json_t *object, const char *key, const struct conf_address *a);
 
 /* The `stats` of one worker with nothing in it yet but its memory. */
 json_t *report_begin(const struct budget *b);

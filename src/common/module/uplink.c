@@ -37,16 +37,10 @@ static void dial_later(struct uplink *u)
 static void set_down(struct uplink *u, const char *why)
 {
 	bool was_up = u->is_up;
-	bool is_news = was_up || u->why[0] == '\0';
 
 	u->is_up = false;
 	u->subflow = NULL;
 	snprintf(u->why, sizeof(u->why), "%s", why);
-	if (is_news)
-		log_warn("backend %s:%u: %s; dialling again", u->backend.host, u->backend.port,
-			 why);
-	else
-		log_debug("backend %s:%u: %s", u->backend.host, u->backend.port, why);
 	dial_later(u);
 	if (was_up) {
 		u->losses++;
@@ -70,7 +64,7 @@ static void on_up(struct subflow *s, const struct hello_ack *ack)
 	}
 	u->backoff_ms = REDIAL_MIN_MS;
 	u->why[0] = '\0';
-	log_info("backend %s:%u is up", u->backend.host, u->backend.port);
+	log_info("backend %s is up", u->name);
 }
 
 static int on_frame(struct subflow *s, const struct frame *head, const uint8_t *control,
@@ -97,7 +91,14 @@ static void on_room(struct subflow *s)
 
 static void on_lost(struct subflow *s, const char *why)
 {
-	set_down(subflow_user(s), why);
+	struct uplink *u = subflow_user(s);
+	bool is_news = u->is_up || u->why[0] == '\0';
+
+	if (is_news)
+		log_warn("backend %s: %s; dialling again", u->name, why);
+	else
+		log_debug("backend %s: %s", u->name, why);
+	set_down(u, why);
 }
 
 static const struct subflow_ops subflow_ops = {
@@ -122,6 +123,7 @@ void uplink_open(struct uplink *u, struct worker *w, const struct conf_address *
 		.key = key,
 		.backoff_ms = REDIAL_MIN_MS,
 	};
+	hostport_text(backend->host, backend->port, u->name);
 	rng_init(&u->rng, seed);
 	uv_timer_init(&w->loop, &u->redial);
 	u->redial.data = u;
@@ -148,6 +150,7 @@ void uplink_restart(struct uplink *u, const char *why)
 {
 	if (!u->subflow)
 		return;
+	log_debug("backend %s begins anew: %s", u->name, why);
 	subflow_close(u->subflow, false);
 	set_down(u, why);
 }

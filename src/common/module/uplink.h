@@ -4,6 +4,7 @@
 #ifndef MODULE_UPLINK_H
 #define MODULE_UPLINK_H
 
+#include "common/base/hostport.h"
 #include "common/base/rng.h"
 #include "common/conf/conf.h"
 #include "common/io/subflow.h"
@@ -31,6 +32,7 @@ struct uplink {
 	void *user;
 	struct worker *worker;
 	struct conf_address backend;
+	char name[HOSTPORT_TEXT_MAX]; /* of the backend */
 	const struct subflow_key *key;
 	struct subflow *subflow; /* NULL while it waits to dial again */
 	bool is_up;

@@ -522,10 +522,14 @@ static void check_help_version(void **state)
 				   "sessions 8192\n");
 	run_done(&r, MODULE_EGRESS, "--version", NULL);
 	assert_int_equal(strncmp(r.out, "mpp_adv_egress ", 15), 0);
-	run_done(&r, MODULE_PROXY, "--help --nonsense", NULL);
+	run_done(&r, MODULE_INGRESS, "--help --nonsense", NULL);
 	assert_non_null(strstr(r.out, "--session-wait=TIME    sessions outlive the loss of all "
 				      "paths [30s]\n"));
 	assert_non_null(strstr(r.out, "one of: weighted adaptive\n"));
+	run_done(&r, MODULE_PROXY, "--help", NULL);
+	assert_null(strstr(r.out, "--session-wait"));
+	assert_null(strstr(r.out, "--scheduler"));
+	assert_non_null(strstr(r.out, "understood):\n  --drain-wait=TIME"));
 }
 
 /* The three files name each other's ports. */

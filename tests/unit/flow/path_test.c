@@ -292,7 +292,8 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		/* A slow path: the smallest frame, and two of them. */
 		{100000, 1000, FRAME_PAYLOAD_DEFAULT, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN},
 		/* A fast one: what fills a read, and no more than fits into the caches. */
-		{1250000000, 100, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES, PATH_CAP_FLOOR_BYTES_MAX},
+		{1250000000, 100, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES,
+		 PATH_CAP_FLOOR_BYTES_MAX},
 		{1250000000, 10000, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES, 25000000},
 		/* What the other end takes. */
 		{1250000000, 100, 8 * KIB, 8 * KIB, PATH_CAP_FLOOR_BYTES_MAX},

@@ -11,7 +11,7 @@
 
 #define HELLO_BYTES_MAX (FRAME_HEADER_BYTES + HELLO_PAYLOAD_MAX)
 
-struct gate {
+struct acceptance {
 	struct turner t;
 	struct acceptor *acceptor;
 	struct capture log;
@@ -26,7 +26,7 @@ struct gate {
 static void on_hello(void *user, int fd, const struct hello *hello,
 		     const struct sockaddr_storage *from)
 {
-	struct gate *g = user;
+	struct acceptance *g = user;
 
 	g->hellos++;
 	g->fd = fd;
@@ -34,12 +34,12 @@ static void on_hello(void *user, int fd, const struct hello *hello,
 	g->from = *from;
 }
 
-static void gate_open(struct gate *g, uint32_t hello_wait_ms)
+static void acceptance_open(struct acceptance *g, uint32_t hello_wait_ms)
 {
 	char why[256];
 	int fd;
 
-	*g = (struct gate){.fd = -1};
+	*g = (struct acceptance){.fd = -1};
 	turner_init(&g->t);
 	log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	assert_int_equal(listener_bind("127.0.0.1", 0, &fd, why), 0);
@@ -51,7 +51,7 @@ static void gate_open(struct gate *g, uint32_t hello_wait_ms)
 	capture_start(&g->log);
 }
 
-static void gate_close(struct gate *g)
+static void acceptance_close(struct acceptance *g)
 {
 	acceptor_close(g->acceptor);
 	turner_done(&g->t);
@@ -95,7 +95,7 @@ static bool is_hung_up(int fd)
 
 static void a_hello_and_not_a_byte_more(void **state)
 {
-	struct gate g;
+	struct acceptance g;
 	struct hello hello = good_hello();
 	uint8_t bytes[HELLO_BYTES_MAX];
 	size_t len = encode(&hello, bytes);
@@ -103,7 +103,7 @@ static void a_hello_and_not_a_byte_more(void **state)
 	int fd;
 
 	(void)state;
-	gate_open(&g, 5000);
+	acceptance_open(&g, 5000);
 	fd = loopback_connect(g.port);
 	send_all(fd, bytes, len);
 	send_all(fd, "behind", 6);
@@ -116,7 +116,7 @@ static void a_hello_and_not_a_byte_more(void **state)
 	close(g.fd);
 	close(fd);
 	assert_int_equal(capture_count(&g.log, "rejected"), 0);
-	gate_close(&g);
+	acceptance_close(&g);
 }
 
 /* All that was sent on `fd` has been read by the acceptor. */
@@ -130,14 +130,14 @@ static bool is_read(int fd)
 
 static void a_hello_byte_by_byte(void **state)
 {
-	struct gate g;
+	struct acceptance g;
 	struct hello hello = good_hello();
 	uint8_t bytes[HELLO_BYTES_MAX];
 	size_t len = encode(&hello, bytes);
 	int fd, one = 1;
 
 	(void)state;
-	gate_open(&g, 5000);
+	acceptance_open(&g, 5000);
 	fd = loopback_connect(g.port);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	for (size_t i = 0; i < len; i++) {
@@ -150,16 +150,16 @@ static void a_hello_byte_by_byte(void **state)
 	await(&g.t.w, g.hellos);
 	close(g.fd);
 	close(fd);
-	gate_close(&g);
+	acceptance_close(&g);
 }
 
 /* What is rejected for these bytes, with `says` in its line. */
 static void expect_rejected(const void *bytes, size_t len, bool closes, const char *says)
 {
-	struct gate g;
+	struct acceptance g;
 	int fd;
 
-	gate_open(&g, 100);
+	acceptance_open(&g, 100);
 	fd = loopback_connect(g.port);
 	if (len)
 		send_all(fd, bytes, len);
@@ -170,7 +170,7 @@ static void expect_rejected(const void *bytes, size_t len, bool closes, const ch
 	assert_int_equal(capture_count(&g.log, "rejected 127.0.0.1:"), 1);
 	assert_int_equal(capture_count(&g.log, says), 1);
 	close(fd);
-	gate_close(&g);
+	acceptance_close(&g);
 }
 
 static void what_is_no_hello_is_rejected(void **state)
@@ -206,24 +206,24 @@ static void what_is_no_hello_is_rejected(void **state)
 
 static void a_reset_is_rejected(void **state)
 {
-	struct gate g;
+	struct acceptance g;
 	int fd;
 
 	(void)state;
-	gate_open(&g, 5000);
+	acceptance_open(&g, 5000);
 	fd = loopback_connect(g.port);
 	send_all(fd, "\x81", 1);
 	uv_run(&g.t.w.loop, UV_RUN_NOWAIT);
 	close_with_reset(fd);
 	await(&g.t.w, capture_count(&g.log, "connection reset by peer before its HELLO") == 1);
-	gate_close(&g);
+	acceptance_close(&g);
 }
 
 /* More silent connections than may wait: the good one behind them has its turn when they have
  * timed out. */
 static void silent_ones_keep_nobody_out_for_long(void **state)
 {
-	struct gate g;
+	struct acceptance g;
 	struct hello hello = good_hello();
 	uint8_t bytes[HELLO_BYTES_MAX];
 	int fds[HELLO_PENDING_MAX + 20];
@@ -231,7 +231,7 @@ static void silent_ones_keep_nobody_out_for_long(void **state)
 	int fd;
 
 	(void)state;
-	gate_open(&g, 200);
+	acceptance_open(&g, 200);
 	for (size_t i = 0; i < count; i++)
 		fds[i] = loopback_connect(g.port);
 	fd = loopback_connect(g.port);
@@ -244,7 +244,7 @@ static void silent_ones_keep_nobody_out_for_long(void **state)
 		close(fds[i]);
 	close(g.fd);
 	close(fd);
-	gate_close(&g);
+	acceptance_close(&g);
 }
 
 int main(void)
