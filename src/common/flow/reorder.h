@@ -39,6 +39,8 @@ struct reorder {
 	uint64_t seed;
 };
 
+/* The peer must not know `seed`: who can tell the treap's priorities chooses offsets that make it a
+ * list, as deep as there are runs, and the stack with it. */
 void reorder_init(struct reorder *r, uint64_t seed);
 void reorder_clear(struct reorder *r, struct budget *b);
 

@@ -26,7 +26,7 @@ struct session *session_new(struct tunnel *t, uint64_t id, enum session_open ope
 	s->deficit_bytes = SESSION_QUANTUM_BYTES;
 	s->opened_us = s->active_us = s->tune_us = now_us;
 	sendq_init(&s->out, 0);
-	reorder_init(&s->in, id * 0x9e3779b97f4a7c15u);
+	reorder_init(&s->in, t->config.seed ^ id * 0x9e3779b97f4a7c15u);
 	list_init(&s->ready_node);
 	list_init(&s->resend_node);
 	list_init(&s->control_node);

@@ -46,6 +46,7 @@ struct tunnel_ops {
 
 struct tunnel_config {
 	struct tunnel_id id;
+	uint64_t seed; /* random, and known to nobody else: see reorder_init */
 	bool is_initiator;
 	const struct scheduler *scheduler;
 	uint32_t window_max_bytes;

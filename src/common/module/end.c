@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/rng.h"
 #include "common/module/edge.h"
 #include "common/module/report.h"
 
@@ -82,7 +83,7 @@ void end_wake(struct end *e)
 
 struct tunnel_config end_tunnel_config(const struct conf *conf)
 {
-	return (struct tunnel_config){
+	struct tunnel_config config = {
 		.scheduler = scheduler_find(conf->scheduler),
 		.window_max_bytes = conf->window_max_bytes,
 		.first_credit = FIRST_CREDIT_BYTES,
@@ -91,6 +92,9 @@ struct tunnel_config end_tunnel_config(const struct conf *conf)
 		.open_wait_us = conf->open_wait_ms * US_PER_MS,
 		.reset_wait_us = conf->reset_wait_ms * US_PER_MS,
 	};
+
+	random_bytes(&config.seed, sizeof(config.seed));
+	return config;
 }
 
 void end_budget_init(struct budget *b, const struct conf *conf)

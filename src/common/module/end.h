@@ -44,7 +44,8 @@ void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
 	      void *user);
 
-/* The core's parameters that come from the configuration; the caller adds id and role. */
+/* The core's parameters that come from the configuration, and a seed; the caller adds id and
+ * role. */
 struct tunnel_config end_tunnel_config(const struct conf *conf);
 
 /* A subflow that is up joins; NULL when there are too many. path->user is the subflow. */

@@ -278,6 +278,20 @@ static void far_beyond_the_limit_sessions_are_reset(void **state)
 	assert_ended(u, RESET_LIMIT);
 }
 
+/* A peer that could tell how the runs beyond gaps are ordered would make a list of their tree. */
+static void the_tunnels_seed_is_in_each_session(void **state)
+{
+	struct world *w = *state, *other;
+	void *made;
+
+	world_set_up_acceptor(&made);
+	other = made;
+	other->t->config.seed = w->t->config.seed + 0x100000000;
+	assert_int_not_equal(accept_session(w, 1)->session->in.seed,
+			     accept_session(other, 1)->session->in.seed);
+	world_tear_down(&made);
+}
+
 /* ---- both ends in order ---- */
 
 static void a_session_ends_when_both_streams_have(void **state)
@@ -456,6 +470,7 @@ int main(void)
 		acceptor_test(a_promise_is_kept_when_memory_gets_short),
 		initiator_test(a_full_pool_stops_reading_clients),
 		acceptor_test(far_beyond_the_limit_sessions_are_reset),
+		acceptor_test(the_tunnels_seed_is_in_each_session),
 		acceptor_test(a_session_ends_when_both_streams_have),
 		initiator_test(a_finished_session_waits_for_its_last_ack_to_go_out),
 		initiator_test(an_end_without_an_answer_is_asked_for),
