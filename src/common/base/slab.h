@@ -19,4 +19,9 @@ void slab_done(struct slab *slab);   /* every object must have been freed */
 void *slab_alloc(struct slab *slab); /* uninitialised; aborts when memory is gone */
 void slab_free(struct slab *slab, void *object);
 
+static inline size_t slab_used_bytes(const struct slab *slab)
+{
+	return slab->used * slab->object_bytes;
+}
+
 #endif

@@ -8,7 +8,10 @@
 #define FLOW_BUDGET_H
 
 #include "common/base/chunk.h"
+#include "common/base/limits.h"
 #include "common/base/slab.h"
+
+#include <stdbool.h>
 
 struct budget {
 	struct chunk_pool chunks;
@@ -25,6 +28,25 @@ struct budget {
 void budget_init(struct budget *b, size_t limit_bytes, uint32_t sessions_max,
 		 uint32_t first_credit);
 void budget_done(struct budget *b);
+
+/* Buffers, and what is kept about the bytes in them: of tiny frames that is the larger part. */
+static inline size_t budget_used_bytes(const struct budget *b)
+{
+	return b->chunks.used_bytes + slab_used_bytes(&b->segments) + slab_used_bytes(&b->pieces) +
+	       slab_used_bytes(&b->runs);
+}
+
+/* Nothing new is taken in from clients and servers. */
+static inline bool budget_is_full(const struct budget *b)
+{
+	return budget_used_bytes(b) >= b->chunks.limit_bytes;
+}
+
+/* Not even what was promised is taken any more. */
+static inline bool budget_is_exhausted(const struct budget *b)
+{
+	return budget_used_bytes(b) > b->chunks.limit_bytes + MEMORY_HARD_SLACK_BYTES;
+}
 
 /* How much may be promised now to one session beyond what it has. */
 static inline size_t budget_allowance(const struct budget *b)

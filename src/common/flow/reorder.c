@@ -71,8 +71,8 @@ static struct slice slice_keep(struct reorder *r, struct budget *b, const struct
 }
 
 /* Appends behind `*last`; bytes that are neighbours in memory become one piece. */
-static void pieces_append(struct piece **first, struct piece **last, struct budget *b,
-			  struct slice kept)
+static void pieces_append(struct reorder *r, struct piece **first, struct piece **last,
+			  struct budget *b, struct slice kept)
 {
 	struct piece *p = *last, *added;
 
@@ -82,6 +82,7 @@ static void pieces_append(struct piece **first, struct piece **last, struct budg
 		return;
 	}
 	added = slab_alloc(&b->pieces);
+	r->piece_count++;
 	*added = (struct piece){.data = kept};
 	if (p)
 		p->next = added;
@@ -218,7 +219,7 @@ static void insert_beyond_gap(struct reorder *r, struct budget *b, struct run *f
 		*run = (struct run){.start = offset, .end = offset, .priority = next_priority(r)};
 		treap_insert(&r->gaps, run);
 	}
-	pieces_append(&run->first, &run->last, b, kept);
+	pieces_append(r, &run->first, &run->last, b, kept);
 	run->end += part->len;
 	if (above && above->start == run->end) {
 		treap_remove(&r->gaps, above);
@@ -237,7 +238,7 @@ static void insert_part(struct reorder *r, struct budget *b, struct run *floor, 
 		insert_beyond_gap(r, b, floor, offset, part);
 		return;
 	}
-	pieces_append(&r->first, &r->last, b, slice_keep(r, b, part));
+	pieces_append(r, &r->first, &r->last, b, slice_keep(r, b, part));
 	r->next += part->len;
 	if (r->gaps)
 		take_over_runs(r, b);
@@ -315,6 +316,7 @@ void reorder_consume(struct reorder *r, struct budget *b, uint64_t len)
 			r->last = NULL;
 		p->next = NULL;
 		pieces_free(p, b);
+		r->piece_count--;
 	}
 	/* Nothing is kept: an idle session costs no buffer. */
 	if (!r->first && !r->gaps) {
@@ -346,5 +348,6 @@ void reorder_clear(struct reorder *r, struct budget *b)
 	chunk_unref(r->keep);
 	r->first = r->last = NULL;
 	r->gaps = NULL;
+	r->piece_count = 0;
 	r->keep = NULL;
 }

@@ -36,6 +36,7 @@ struct reorder {
 	struct piece *first, *last; /* [consumed, next) */
 	struct run *gaps;	    /* what lies beyond a gap */
 	struct chunk *keep;	    /* small pieces are copied into it */
+	uint32_t piece_count;	    /* in all runs */
 	uint64_t seed;
 };
 
@@ -68,6 +69,12 @@ void reorder_consume(struct reorder *r, struct budget *b, uint64_t len);
 
 /* The first ranges beyond the gap, ascending; returns how many (at most `max`). */
 uint32_t reorder_ranges(const struct reorder *r, struct range *ret_ranges, uint32_t max);
+
+/* What is kept beside the bytes: at most a run for each piece. */
+static inline size_t reorder_overhead_bytes(const struct reorder *r)
+{
+	return r->piece_count * (sizeof(struct piece) + sizeof(struct run));
+}
 
 /* What an acknowledgement says: `next`, one more when FIN is in place. */
 static inline uint64_t reorder_ack_offset(const struct reorder *r)

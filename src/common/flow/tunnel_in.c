@@ -120,6 +120,18 @@ static const char *data_error(struct session *s, const struct frame *head)
 	return NULL;
 }
 
+/* When memory is full, those go first whose bytes cost more than they were promised. */
+static const char *memory_error(const struct session *s)
+{
+	const struct budget *b = s->tunnel->budget;
+
+	if (budget_is_exhausted(b))
+		return "out of memory";
+	if (budget_is_full(b) && reorder_overhead_bytes(&s->in) > s->granted - s->in.consumed)
+		return "out of memory: too many small pieces";
+	return NULL;
+}
+
 static void take_bytes(struct session *s, struct path *p, const struct frame *head,
 		       const struct slice *data, uint64_t now_us)
 {
@@ -146,7 +158,6 @@ static int on_data(struct tunnel *t, struct path *p, const struct frame *head,
 		   const struct slice *data, uint64_t now_us)
 {
 	struct session *s = idmap_get(&t->sessions, head->session);
-	const struct budget *b = t->budget;
 	const char *error;
 	int err = 0;
 
@@ -162,8 +173,9 @@ static int on_data(struct tunnel *t, struct path *p, const struct frame *head,
 		session_fail(s, RESET_PROTOCOL, error, now_us);
 		return 0;
 	}
-	if (b->chunks.used_bytes > b->chunks.limit_bytes + MEMORY_HARD_SLACK_BYTES) {
-		session_fail(s, RESET_LIMIT, "out of memory", now_us);
+	error = memory_error(s);
+	if (error) {
+		session_fail(s, RESET_LIMIT, error, now_us);
 		return 0;
 	}
 	take_bytes(s, p, head, data, now_us);

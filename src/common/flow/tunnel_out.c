@@ -228,7 +228,7 @@ void send_new(struct tunnel *t, uint64_t now_us)
 {
 	struct path *last = NULL;
 
-	while (!list_is_empty(&t->ready) && !chunk_pool_is_full(&t->budget->chunks)) {
+	while (!list_is_empty(&t->ready) && !budget_is_full(t->budget)) {
 		struct session *s = next_session(t);
 		bool is_bulk = s->pull_was_full || t->ready.next->next != &t->ready;
 		struct path *p = t->config.scheduler->pick(t->paths, t->path_count, is_bulk);

@@ -278,6 +278,23 @@ static void far_beyond_the_limit_sessions_are_reset(void **state)
 	assert_ended(u, RESET_LIMIT);
 }
 
+/* One-byte pieces with gaps between them cost a hundred times what they hold: whoever sends those
+ * is reset when memory is full, and nobody else. */
+static void small_pieces_count_by_what_they_cost(void **state)
+{
+	struct world *w = *state;
+	struct user *greedy = accept_session(w, 1), *modest = accept_session(w, 2);
+	uint64_t at = 1;
+
+	w->budget.chunks.limit_bytes = 512 * KIB;
+	for (; at < FIRST_CREDIT_BYTES && !greedy->is_ended; at += 2)
+		assert_int_equal(receive_data(w, 0, 1, at, 1, 0), 0);
+	assert_ended(greedy, RESET_LIMIT);
+	w->budget.chunks.limit_bytes = 0;
+	assert_int_equal(receive_data(w, 0, 2, 0, 100, 0), 0);
+	assert_false(modest->is_ended);
+}
+
 /* A peer that could tell how the runs beyond gaps are ordered would make a list of their tree. */
 static void the_tunnels_seed_is_in_each_session(void **state)
 {
@@ -470,6 +487,7 @@ int main(void)
 		acceptor_test(a_promise_is_kept_when_memory_gets_short),
 		initiator_test(a_full_pool_stops_reading_clients),
 		acceptor_test(far_beyond_the_limit_sessions_are_reset),
+		acceptor_test(small_pieces_count_by_what_they_cost),
 		acceptor_test(the_tunnels_seed_is_in_each_session),
 		acceptor_test(a_session_ends_when_both_streams_have),
 		initiator_test(a_finished_session_waits_for_its_last_ack_to_go_out),
