@@ -76,8 +76,11 @@
 #define SESSIONS_MAX_DEFAULT 8192u
 /* Sessions over the limit that wait for the answer to their RESET. */
 #define SESSIONS_REFUSED_MAX 1024u
-/* Holes in the finished ids: open sessions make some, more than this nobody honest does. */
+/* Ranges of finished ids in one worker: open sessions leave holes between them, so many (1 MiB)
+ * nobody honest does. */
 #define FINISHED_RANGES_MAX 65536u
+/* What each tunnel may have of them whatever the others do: TUNNELS_MAX times that is 16 MiB. */
+#define FINISHED_RANGES_SURE 1024u
 /* Most requests and many replies fit into it, and thousands of sessions cost little. */
 #define FIRST_CREDIT_BYTES (16u * KIB)
 /* 100 ms at 1 Gbit/s, rounded up: what one session may have under way at the most. */

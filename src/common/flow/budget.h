@@ -22,6 +22,7 @@ struct budget {
 	size_t granted_bytes; /* promised beyond first credits, not yet consumed */
 	size_t granted_bytes_max;
 	uint32_t sessions, sessions_max;
+	size_t finished_ranges; /* in all tunnels */
 	uint32_t first_credit;
 };
 

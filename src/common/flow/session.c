@@ -65,7 +65,7 @@ void session_free(struct session *s)
 	list_remove(&s->done_node);
 	list_remove(&s->all_node);
 	idmap_remove(&t->sessions, s->id);
-	rangeset_add(&t->finished, s->id, s->id + 1);
+	tunnel_finish_id(t, s->id);
 	t->budget->sessions--;
 	free(s->open_info);
 	free(s);

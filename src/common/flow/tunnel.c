@@ -35,6 +35,15 @@ struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunne
 	return t;
 }
 
+void tunnel_finish_id(struct tunnel *t, uint64_t id)
+{
+	size_t before = t->finished.count;
+
+	rangeset_add(&t->finished, id, id + 1);
+	t->budget->finished_ranges += t->finished.count;
+	t->budget->finished_ranges -= before;
+}
+
 static void session_end(struct session *s, enum reset_code code, const char *reason)
 {
 	s->tunnel->counters.reset += s->reset == SESSION_RESET_NONE;
@@ -69,6 +78,7 @@ void tunnel_free(struct tunnel *t)
 	tunnel_end_all(t, RESET_CLOSING, "the tunnel is closed");
 	for (size_t i = 0; i < t->path_count; i++)
 		free(t->paths[i]);
+	t->budget->finished_ranges -= t->finished.count;
 	idmap_done(&t->sessions);
 	rangeset_done(&t->finished);
 	free(t);

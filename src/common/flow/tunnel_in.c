@@ -13,17 +13,29 @@ static bool is_finished(const struct tunnel *t, uint64_t id)
 	return rangeset_has(&t->finished, id);
 }
 
-/* Too many sessions: this one lives just long enough to say so. -EPROTO when there are too many
- * even of those. */
-static int refuse(struct tunnel *t, uint64_t id, uint64_t now_us)
+/* Ids that are left out cost a range each, for as long as the tunnel lives. */
+static bool has_too_many_holes(const struct tunnel *t)
+{
+	return t->budget->finished_ranges > FINISHED_RANGES_MAX &&
+	       t->finished.count > FINISHED_RANGES_SURE;
+}
+
+/* Too many sessions: this one lives just long enough to say so. When there are too many even of
+ * those, and they may be another tunnel's, one answer must do; -EPROTO when this tunnel asks
+ * faster than it can be answered. */
+static int refuse(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us)
 {
 	struct session *s;
 
-	if (t->budget->sessions >= t->budget->sessions_max + SESSIONS_REFUSED_MAX)
-		return -EPROTO;
+	t->counters.refused++;
+	if (t->budget->sessions >= t->budget->sessions_max + SESSIONS_REFUSED_MAX) {
+		if (!send_stray_answer(t, p, id, now_us))
+			return -EPROTO;
+		tunnel_finish_id(t, id);
+		return 0;
+	}
 	s = session_new(t, id, SESSION_OPEN_DONE, NULL, now_us);
 	s->was_opened = true;
-	t->counters.refused++;
 	session_reset(s, RESET_LIMIT, "too many sessions at the egress", now_us);
 	return 0;
 }
@@ -59,8 +71,10 @@ static int on_open(struct tunnel *t, struct path *p, const struct frame *head,
 		send_stray_answer(t, p, head->session, now_us);
 		return 0;
 	}
+	if (!s && has_too_many_holes(t))
+		return -EPROTO;
 	if (!s && is_full(t))
-		return refuse(t, head->session, now_us);
+		return refuse(t, p, head->session, now_us);
 	if (!s)
 		s = accept_session(t, head->session, SESSION_OPEN_AWAITED, now_us);
 	/* One that was reset before its OPEN came is never opened. */
@@ -100,8 +114,10 @@ static int on_data_unknown(struct tunnel *t, struct path *p, uint64_t id, uint64
 		send_stray_answer(t, p, id, now_us);
 		return 0;
 	}
+	if (has_too_many_holes(t))
+		return -EPROTO;
 	if (is_full(t))
-		return refuse(t, id, now_us);
+		return refuse(t, p, id, now_us);
 	*ret = accept_session(t, id, SESSION_OPEN_AWAITED, now_us);
 	session_set_timer(*ret, now_us + t->config.open_wait_us, 0);
 	return 0;
@@ -260,11 +276,11 @@ static int on_reset(struct tunnel *t, struct path *p, const struct frame *head,
 
 	if (err < 0)
 		return err;
-	if (!s && t->finished.count > FINISHED_RANGES_MAX)
+	if (!s && has_too_many_holes(t))
 		return -EPROTO;
 	if (!s && !is_answer) {
 		/* Before its OPEN, or again: the id is finished either way. */
-		rangeset_add(&t->finished, head->session, head->session + 1);
+		tunnel_finish_id(t, head->session);
 		send_stray_answer(t, p, head->session, now_us);
 	}
 	if (!s || (s->reset == SESSION_RESET_RECEIVED))

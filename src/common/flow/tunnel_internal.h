@@ -33,10 +33,12 @@ void send_controls(struct tunnel *t);
 void send_acks(struct tunnel *t, uint64_t now_us);
 void send_resends(struct tunnel *t, uint64_t now_us);
 void send_new(struct tunnel *t, uint64_t now_us);
-/* A RESET that answers a frame for a finished id: at once on `p` or not at all. */
-void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us);
+/* A RESET that answers a frame for a finished id: at once on `p` or not at all; then false. */
+bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us);
 
 /* ---- tunnel.c ---- */
+/* The id is never used again. */
+void tunnel_finish_id(struct tunnel *t, uint64_t id);
 /* What `p` carries may be lost, although it is up (a proxy behind it says so) or no longer. */
 void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us);
 void tunnel_closed_by_peer(struct tunnel *t);

@@ -68,7 +68,7 @@ void send_controls(struct tunnel *t)
 	}
 }
 
-void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us)
+bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us)
 {
 	struct reset_info info = {.code = RESET_FINISHED, .reason = "finished"};
 	struct frame head = {.type = FRAME_RESET, .flags = FRAME_FLAG_ANSWER, .session = id};
@@ -79,9 +79,10 @@ void send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t n
 		t->stray_count = 0;
 	}
 	if (p->is_blocked || t->stray_count++ >= STRAY_ANSWERS_PER_S)
-		return;
+		return false;
 	head.len = (uint32_t)reset_encode(&info, payload, sizeof(payload));
 	t->ops->send(p, &head, payload, NULL);
+	return true;
 }
 
 /* ---- ACK ---- */

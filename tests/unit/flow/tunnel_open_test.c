@@ -268,7 +268,48 @@ static void at_the_limit_sessions_are_reset(void **state)
 	/* Those that wait for an answer are counted too. */
 	for (id += 2; id <= WORLD_SESSIONS_MAX + SESSIONS_REFUSED_MAX; id++)
 		assert_int_equal(receive_open(w, 0, id), 0);
+	assert_int_equal(tunnel_session_count(w->t), id - 1);
+}
+
+/* Who holds all the places, also those of the refused, may be another tunnel: this one is told
+ * and not cut off, unless it asks faster than answers go. */
+static void at_both_limits_one_answer_must_do(void **state)
+{
+	struct world *w = *state;
+	uint64_t id = 1;
+
+	w->budget.sessions += WORLD_SESSIONS_MAX + SESSIONS_REFUSED_MAX;
+	for (; id <= STRAY_ANSWERS_PER_S; id++) {
+		assert_int_equal(receive_open(w, 0, id), 0);
+		expect_reset(w, id, RESET_FINISHED, FRAME_FLAG_ANSWER);
+	}
 	assert_int_equal(receive_open(w, 0, id), -EPROTO);
+	assert_int_equal(w->t->finished.count, 1);
+	assert_int_equal(tunnel_session_count(w->t), 0);
+	w->budget.sessions -= WORLD_SESSIONS_MAX + SESSIONS_REFUSED_MAX;
+}
+
+/* Ids that are left out are remembered one by one, whichever way the others finish. */
+static void holes_in_the_ids_are_bounded(void **state)
+{
+	struct world *w = *state;
+	uint64_t id = 2;
+
+	for (uint32_t i = 0; i < FINISHED_RANGES_SURE; i++, id += 2) {
+		skip_sent(w);
+		assert_int_equal(receive_open(w, 0, id), 0);
+		assert_int_equal(receive_reset(w, 0, id, RESET_BY_OPERATOR, 0, 0), 0);
+		w->user_count = 0;
+	}
+	assert_int_equal(w->t->finished.count, FINISHED_RANGES_SURE);
+	w->budget.finished_ranges += FINISHED_RANGES_MAX; /* another tunnel's */
+	assert_int_equal(receive_open(w, 0, id), 0);
+	assert_int_equal(receive_reset(w, 0, id, RESET_BY_OPERATOR, 0, 0), 0);
+	id += 2;
+	assert_int_equal(receive_open(w, 0, id), -EPROTO);
+	assert_int_equal(receive_data(w, 0, id, 0, 10, 0), -EPROTO);
+	assert_int_equal(receive_reset(w, 0, id, RESET_BY_PEER, 0, 0), -EPROTO);
+	w->budget.finished_ranges -= FINISHED_RANGES_MAX;
 }
 
 static void frames_of_a_hop_do_not_belong_here(void **state)
@@ -306,6 +347,8 @@ int main(void)
 		acceptor_test(data_whose_open_does_not_come_is_reset),
 		acceptor_test(a_reset_before_its_open_finishes_the_id),
 		acceptor_test(at_the_limit_sessions_are_reset),
+		acceptor_test(at_both_limits_one_answer_must_do),
+		acceptor_test(holes_in_the_ids_are_bounded),
 		acceptor_test(frames_of_a_hop_do_not_belong_here),
 	};
 

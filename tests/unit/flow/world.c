@@ -149,6 +149,7 @@ int world_tear_down(void **state)
 
 	tunnel_free(w->t);
 	assert_int_equal(b->sessions, 0);
+	assert_int_equal(b->finished_ranges, 0);
 	assert_int_equal(b->granted_bytes, 0);
 	assert_int_equal(b->segments.used, 0);
 	assert_int_equal(b->pieces.used, 0);
