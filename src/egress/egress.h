@@ -23,6 +23,7 @@ struct egress_tunnel {
 	struct end end;
 	uint64_t instance; /* what HELLO_ACK says: this tunnel, here, since it began */
 	struct list legs;
+	size_t leg_count;
 	bool had_path;
 	struct deferred reap; /* it is over: end it when nobody is inside it any more */
 };

@@ -66,6 +66,7 @@ static const struct end_ops end_ops = {
 static void leg_free(struct leg *leg)
 {
 	list_remove(&leg->node);
+	leg->tunnel->leg_count--;
 	free(leg);
 }
 
@@ -136,11 +137,8 @@ static void on_up(struct subflow *sf, const struct hello_ack *ack)
 	struct leg *leg = subflow_user(sf);
 	struct egress_tunnel *t = leg->tunnel;
 
+	/* There is a place: refusal() has counted. */
 	leg->path = end_add_path(&t->end, sf, gate_weight(&leg->listener, 1), ack->payload_max);
-	if (!leg->path) {
-		log_warn("subflow from %s: more than %u paths", subflow_peer(sf), PATHS_MAX);
-		return;
-	}
 	t->had_path = true;
 	share_weight(t, &leg->listener);
 	log_info("subflow from %s is up", subflow_peer(sf));
@@ -245,16 +243,44 @@ static void answer(struct leg *leg, const struct hello *hello)
 	subflow_answer(leg->subflow, &ack);
 }
 
+/* A tunnel outlives its paths for session_wait, but one without sessions has only its id to lose:
+ * when there is no room for others, the oldest of those ends. */
+static void make_room(struct egress_worker *ew)
+{
+	list_for_each(node, &ew->tunnels) {
+		struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
+
+		if (list_is_empty(&t->legs) && tunnel_session_count(t->end.tunnel) == 0) {
+			egress_end_tunnel(t);
+			return;
+		}
+	}
+}
+
+/* NULL: it may be taken. `t` is NULL when its tunnel is new here. */
+static const char *refusal(const struct egress_worker *ew, const struct egress_tunnel *t)
+{
+	if (ew->drain || ew->is_stopping)
+		return "the egress is ending";
+	if (!t && ew->tunnel_count >= TUNNELS_MAX)
+		return "too many tunnels";
+	if (t && t->leg_count >= PATHS_MAX)
+		return "its tunnel has too many subflows";
+	return NULL;
+}
+
 void egress_arrived(struct worker *w, struct arrival *a)
 {
 	struct egress_worker *ew = w->user;
 	struct egress_tunnel *t = find_tunnel(ew, &a->hello.tunnel);
+	const char *why;
 	struct leg *leg;
 
-	if (ew->drain || ew->is_stopping || (!t && ew->tunnel_count >= TUNNELS_MAX)) {
-		log_warn("a subflow is refused: %s", ew->drain || ew->is_stopping
-							     ? "the egress is ending"
-							     : "too many tunnels");
+	if (!t && ew->tunnel_count >= TUNNELS_MAX)
+		make_room(ew);
+	why = refusal(ew, t);
+	if (why) {
+		log_warn("a subflow is refused: %s", why);
 		close(a->fd);
 		return;
 	}
@@ -266,6 +292,7 @@ void egress_arrived(struct worker *w, struct arrival *a)
 	leg->tunnel = t;
 	leg->listener = a->listener;
 	list_push_back(&t->legs, &leg->node);
+	t->leg_count++;
 	leg->subflow =
 		subflow_accept_take(w, a->fd, &a->hello, &ew->daemon->key, &subflow_ops, leg);
 	if (!leg->subflow) {

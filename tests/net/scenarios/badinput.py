@@ -14,6 +14,7 @@ from lab import Failure, expect, expect_equal
 from peers import MB, Job, check_session, end_both, move_both_ways, receive_exactly
 from scenario import Scenario
 
+TUNNELS_MAX, PATHS_MAX = 1024, 64  # limits.h
 CLOSED_WITHIN_S = 15  # above HELLO_WAIT_MS and CONTROL_WAIT_MS of limits.h
 SEED = 20240607
 TLS_HELLO = bytes.fromhex("16030100c4010000c00303") + bytes(range(185))
@@ -201,6 +202,36 @@ def garbage_from_backend(lab):
     check_session(chain.ready(), listener)
 
 
+def of_tunnel(hello, number):
+    """The HELLO with another tunnel id, which follows the header, the magic and three bytes."""
+    return hello[:31] + struct.pack("!QQ", SEED, number) + hello[47:]
+
+
+def crowds_of_tunnels(lab):
+    """More tunnels than an egress takes, and more subflows than a tunnel may have: those that are
+    gone without a session make room, those that are too many are refused."""
+    chain = Chain(lab, paths=1)
+    listener = chain.listen()
+    chain.ready()
+    hello = captured_hello(lab, chain.front)
+    chain.ingress.kill()
+    node, address = chain.egress.node, chain.egress_addresses[0][:2]
+    for number in range(TUNNELS_MAX + 10):
+        with node.connect(*address) as peer:
+            peer.sendall(of_tunnel(hello, number))
+            receive_exactly(peer, 1)
+    expect_equal(chain.egress.stats()["tunnels"], TUNNELS_MAX, "tunnels")
+    chain.start_ingress()
+    check_session(chain.ready(), listener)
+    peers = [node.connect(*address) for _ in range(PATHS_MAX)]
+    for peer in peers:
+        peer.sendall(of_tunnel(hello, TUNNELS_MAX + 10))
+        receive_exactly(peer, 1)
+    is_closed_by_peer(node, address, of_tunnel(hello, TUNNELS_MAX + 10), "one subflow more")
+    for peer in peers:
+        peer.close()
+
+
 SCENARIOS = [
     Scenario("subflow_ports", attack, (("proxy subflow", "egress subflow"), STRANGE,
                                        is_closed_by_peer, True), limit_s=90),
@@ -209,4 +240,5 @@ SCENARIOS = [
     Scenario("comm_ports", attack, (("ingress comm", "proxy comm", "egress comm"), STRANGE_COMM,
                                     answers_or_closes, False), limit_s=90),
     Scenario("backend_is_no_module", garbage_from_backend, limit_s=90),
+    Scenario("crowds_of_tunnels", crowds_of_tunnels, limit_s=90),
 ]
