@@ -72,7 +72,7 @@ sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh)
 unit_tests := $(patsubst %.c,$(O)/%,$(unit_sources))
 sim := $(if $(sim_sources),$(bin)/sim)
 fuzzers := $(patsubst %,$(O)/fuzz/%,$(fuzz_targets))
-bench_helpers := $(addprefix $(O)/bench/,bulk crowd pingpong)
+bench_helpers := $(addprefix $(O)/bench/,bulk crowd packets pingpong)
 programs :=
 
 .PHONY: all programs unit threaded tests debug asan tsan fuzz fuzz-build check check-long
@@ -91,6 +91,7 @@ $(O)/flags: FORCE
 
 $(O)/obj/src/common/wire/%.o: path_cflags := -Wconversion
 $(O)/obj/src/common/flow/%.o: path_cflags := -Wconversion
+$(O)/obj/src/emulator/core/%.o: path_cflags := -Wconversion
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -113,7 +114,7 @@ endef
 define program_rule
 ifneq ($(wildcard src/$1/*.c),)
 programs += $(bin)/$2
-$(bin)/$2: $(call objects,$(wildcard src/$1/*.c)) $(libcommon)
+$(bin)/$2: $(call objects,$(wildcard src/$1/*.c src/$1/*/*.c)) $(libcommon)
 	$$(link) $$(libs)
 endif
 endef
@@ -122,6 +123,7 @@ $(eval $(call program_rule,ingress,mpp_adv_ingress))
 $(eval $(call program_rule,proxy,mpp_dataplane_proxy))
 $(eval $(call program_rule,egress,mpp_adv_egress))
 $(eval $(call program_rule,controller,mpp_controller))
+$(eval $(call program_rule,emulator,link_emulator))
 
 # A unit test is one program. It names what it needs beside libcommon in its first lines:
 # /* with: src/controller/call.c tests/unit/flow/world.c */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Who may include whom: the layers of ARCHITECTURE.md, checked on every C file of src/.
 
-Also: the protocol core (wire, flow) takes bytes and `now` and calls no clock, socket, random
+Also: the cores (wire, flow, emulator/core) take bytes and `now` and call no clock, socket, random
 source or log; and calls that overrun buffers or cannot report errors are used nowhere.
 `layers.py` prints one line per violation; `layers.py --self-test` checks the check."""
 
@@ -22,6 +22,8 @@ MAY_INCLUDE = {
     "io": {"wire", "base"},
     "module": {"flow", "io", "wire", "base", "conf"},
     **{daemon: COMMON for daemon in DAEMONS},
+    "emulator/core": {"base"},
+    "emulator": {"emulator/core", "conf", "base"},
 }
 
 # Headers that belong to a library other than libc, by their beginning.
@@ -35,14 +37,15 @@ MAY_LINK = {
     "io": {"libuv", "jansson", "http-parser", "libcrypto"},
     "module": {"libuv", "jansson", "libcrypto"},
     **{daemon: {"libuv", "jansson", "libcrypto"} for daemon in DAEMONS},
+    "emulator/core": set(), "emulator": set(),
 }
 
-# The protocol core needs C and nothing of the system under it but types (ssize_t, iovec).
-CORE = {"wire", "flow"}
+# A core needs C and nothing of the system under it but types (ssize_t, iovec).
+CORE = {"wire", "flow", "emulator/core"}
 CORE_SYSTEM_HEADERS = {
     "assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
     "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
-    "sys/types.h", "sys/uio.h",
+    "strings.h", "sys/types.h", "sys/uio.h",
 }
 CORE_BANNED_HEADERS = {"common/base/log.h"}
 CORE_BANNED_CALLS = (
@@ -58,8 +61,11 @@ NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n
 
 
 def layer_of(path):
-    """src/common/wire/frame.c and common/wire/frame.h are of wire, ingress/main.c of ingress."""
+    """src/common/wire/frame.c and common/wire/frame.h are of wire, ingress/main.c of ingress,
+    emulator/core/loss.c of emulator/core."""
     parts = [part for part in Path(path).parts if part != "src"]
+    if parts[:2] == ["emulator", "core"]:
+        return "emulator/core"
     if len(parts) > 2 and parts[0] == "common":
         return parts[1]
     return parts[0] if len(parts) > 1 else None
@@ -143,6 +149,9 @@ SELF_TEST = [
     ("ingress/a.c", '#include "egress/server.h"', "ingress may not include egress"),
     ("proxy/a.c", "int f(char *s)\n{\n\treturn atoi(s);\n}", "a.c:3: atoi()"),
     ("proxy/b.c", "int f(char *s)\n{\n\treturn my_atoi(s);\n}", ""),
+    ("emulator/core/a.c", "#include <time.h>", "plain C headers only"),
+    ("emulator/core/b.c", '#include "emulator/port.h"', "emulator/core may not include emulator"),
+    ("emulator/a.c", '#include "emulator/core/loss.h"\n#include <sys/socket.h>', ""),
     ("stray/a.c", "", "in no known layer"),
 ]
 

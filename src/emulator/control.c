@@ -1,0 +1,200 @@
+/* Lines from descriptors to execute(), replies back. A client that does not read its replies is
+ * closed: nobody holds up the packets. */
+#include "emulator/control.h"
+
+#include "emulator/execute.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct talker {
+	struct watch watch;
+	struct list node;
+	struct control *control;
+	int fd;
+	size_t len;
+	bool is_cut; /* the line is too long: its rest is skipped */
+	char line[COMMAND_BYTES_MAX];
+};
+
+void control_init(struct control *c, struct emulator *e)
+{
+	*c = (struct control){.emulator = e, .listen_fd = -1};
+	list_init(&c->talkers);
+}
+
+static void hang_up(struct talker *t)
+{
+	struct control *c = t->control;
+
+	emulator_unwatch(c->emulator, t->fd);
+	if (t->fd == STDIN_FILENO)
+		c->emulator->is_ending = true;
+	else
+		close(t->fd);
+	list_remove(&t->node);
+	c->talker_count--;
+	free(t);
+}
+
+void control_done(struct control *c)
+{
+	list_for_each_safe(node, &c->talkers)
+		hang_up(container_of(node, struct talker, node));
+	if (c->listen_fd < 0)
+		return;
+	emulator_unwatch(c->emulator, c->listen_fd);
+	close(c->listen_fd);
+	unlink(c->address.sun_path);
+}
+
+/* All of it, or the talker is gone: false then. */
+static bool answer(struct talker *t, const char *reply, size_t len)
+{
+	if (t->fd == STDIN_FILENO) {
+		fwrite(reply, 1, len, stdout);
+		fflush(stdout);
+		return true;
+	}
+	if (send(t->fd, reply, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len)
+		return true;
+	hang_up(t);
+	return false;
+}
+
+static bool obey(struct talker *t, const char *line)
+{
+	char *reply = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&reply, &len);
+	bool is_there;
+
+	if (!out)
+		return true;
+	execute(t->control->emulator, line, out);
+	fclose(out);
+	is_there = reply == NULL || len == 0 || answer(t, reply, len);
+	free(reply);
+	return is_there;
+}
+
+static bool obey_line(struct talker *t)
+{
+	static const char too_long[] = "error: line: expected fewer bytes\n";
+	bool is_cut = t->is_cut;
+
+	if (t->len > 0 && t->line[t->len - 1] == '\r')
+		t->len--;
+	t->line[t->len] = '\0';
+	t->len = 0;
+	t->is_cut = false;
+	return is_cut ? answer(t, too_long, sizeof(too_long) - 1) : obey(t, t->line);
+}
+
+static void take(struct talker *t, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n') {
+			if (!obey_line(t))
+				return;
+		} else if (t->len + 1 < sizeof(t->line)) {
+			/* A NUL would hide what follows; it is no printable byte, and refused. */
+			t->line[t->len++] = bytes[i] ? bytes[i] : '\1';
+		} else {
+			t->is_cut = true;
+		}
+	}
+}
+
+static void on_bytes(struct watch *w)
+{
+	struct talker *t = container_of(w, struct talker, watch);
+	char bytes[COMMAND_BYTES_MAX];
+	ssize_t n = read(t->fd, bytes, sizeof(bytes));
+
+	if (n > 0)
+		take(t, bytes, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		hang_up(t);
+}
+
+static int talk(struct control *c, int fd)
+{
+	struct talker *t = malloc(sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	*t = (struct talker){.watch = {on_bytes}, .control = c, .fd = fd};
+	err = emulator_watch(c->emulator, fd, &t->watch);
+	if (err) {
+		free(t);
+		return err;
+	}
+	list_push_back(&c->talkers, &t->node);
+	c->talker_count++;
+	return 0;
+}
+
+static void on_client(struct watch *w)
+{
+	struct control *c = container_of(w, struct control, watch);
+	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (c->talker_count >= TALKERS_MAX || talk(c, fd))
+		close(fd);
+}
+
+/* True when a socket is there that nobody listens at: its owner was killed. */
+static bool is_stale(int fd, const struct sockaddr_un *address)
+{
+	return connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+static int bind_path(int fd, const struct sockaddr_un *address)
+{
+	const struct sockaddr *any = (const struct sockaddr *)address;
+
+	if (bind(fd, any, sizeof(*address)) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	if (!is_stale(fd, address))
+		return -EADDRINUSE;
+	unlink(address->sun_path);
+	return bind(fd, any, sizeof(*address)) < 0 ? -errno : 0;
+}
+
+int control_listen(struct control *c, const char *path)
+{
+	int fd, err;
+
+	c->address.sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(c->address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(c->address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	err = bind_path(fd, &c->address);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	c->listen_fd = fd;
+	c->watch.on_readable = on_client;
+	if (listen(fd, (int)TALKERS_MAX) < 0)
+		return -errno;
+	return emulator_watch(c->emulator, fd, &c->watch);
+}
+
+int control_stdin(struct control *c)
+{
+	return talk(c, STDIN_FILENO);
+}
