@@ -143,9 +143,14 @@ $(bench_helpers): $(O)/bench/%: $(call objects,bench/%.c bench/peer.c) $(libcomm
 	$(link) $(libs)
 
 # The same target is a replayer of files in all variants but fuzz, where libFuzzer has the main.
-$(O)/fuzz/%: $(O)/obj/fuzz/%_fuzz.o $(libcommon) \
+# It names what it needs beside libcommon as a unit test does.
+define fuzz_rule
+$(O)/fuzz/$1: $(call objects,fuzz/$1_fuzz.c $(call with,fuzz/$1_fuzz.c)) $(libcommon) \
 		$(if $(filter fuzz,$(VARIANT)),,$(call objects,fuzz/replay.c))
-	$(link) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $(libs)
+	$$(link) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) $$(libs)
+endef
+
+$(foreach target,$(fuzz_targets),$(eval $(call fuzz_rule,$(target))))
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the seed inputs of the frame and deframer fuzz targets into fuzz/corpus/.
+"""Writes the seed inputs of the frame, deframer and cutter fuzz targets into fuzz/corpus/.
 
 Run it after a change of the wire format; its output is committed. Good frames only: the
 fuzzers find the bad ones from there."""
@@ -53,6 +53,25 @@ STREAMS = {
 }
 
 
+def large(gso_type, ethertype, ip, l4):
+    """What PACKET_VNET_HDR puts before a large frame, and the frame."""
+    csum_offset = 6 if gso_type == 5 else 16
+    offload = struct.pack("=BBHHHH", 1, gso_type, 0, 100, 14 + len(ip), csum_offset)
+    return offload + bytes(12) + struct.pack(">H", ethertype) + ip + l4 + bytes(range(250))
+
+
+IP4 = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 0, 1, 0, 64, 6, 0, b"\x0a\0\0\1", b"\x0a\0\0\2")
+IP6 = struct.pack(">IHBB16s16s", 0x60000000, 0, 6, 64, bytes(16), bytes(16))
+TCP = struct.pack(">HHIIBBHHH", 1, 2, 3, 4, 0x50, 0x19, 5, 0, 0)
+LARGE = {
+    "tcp_ipv4": large(1, 0x0800, IP4, TCP),
+    "tcp_ipv6": large(4, 0x86DD, IP6, TCP),
+    "udp_ipv4": large(5, 0x0800, IP4, struct.pack(">HHHH", 1, 2, 0, 0)),
+    "tcp_ipv4_ecn": large(0x81, 0x0800, IP4, TCP),
+    "no_tcp": large(1, 0x0806, IP4, TCP),
+}
+
+
 def write(target, inputs):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,3 +82,4 @@ def write(target, inputs):
 write("frame", FRAMES)
 # The first byte seeds how the stream is cut.
 write("deframer", {title: b"\7" + stream for title, stream in STREAMS.items()})
+write("cutter", LARGE)

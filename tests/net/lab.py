@@ -196,23 +196,31 @@ class Node:
 class Link:
     """A veth pair: addresses 10.77.N.1 and .2, fd77:N::1 and ::2 at its ends a and b."""
 
-    def __init__(self, lab, a, b, rate_mbit):
-        n = lab.link_count = lab.link_count + 1
+    def __init__(self, lab, a, b, rate_mbit=None):
+        n = self.number = lab.link_count = lab.link_count + 1
+        self.a, self.b = a, b
         self.a_device, self.b_device = f"to-{b.name}", f"to-{a.name}"
         self.a_ip, self.b_ip = f"10.77.{n}.1", f"10.77.{n}.2"
         self.a_ip6, self.b_ip6 = f"fd77:{n}::1", f"fd77:{n}::2"
-        a.ip(f"link add {self.a_device} type veth peer name {self.b_device} netns {b.namespace}")
-        for node, device, ip, ip6 in ((a, self.a_device, self.a_ip, self.a_ip6),
-                                      (b, self.b_device, self.b_ip, self.b_ip6)):
-            # The congestion control is set by the route: a namespace may not set its sysctl to
-            # one that the machine does not allow to everybody, and we leave the machine alone.
-            node.ip(f"addr add {ip}/24 dev {device} noprefixroute",
-                    f"addr add {ip6}/64 dev {device} noprefixroute nodad",
-                    f"link set {device} up",
-                    f"route add 10.77.{n}.0/24 dev {device} congctl {CONGESTION_CONTROL}",
-                    f"route add fd77:{n}::/64 dev {device} congctl {CONGESTION_CONTROL}")
-            if rate_mbit:
-                node.shape(device, rate_mbit)
+        self.join()
+        self.address(a, self.a_device, self.a_ip, self.a_ip6)
+        self.address(b, self.b_device, self.b_ip, self.b_ip6)
+        if rate_mbit:
+            a.shape(self.a_device, rate_mbit)
+            b.shape(self.b_device, rate_mbit)
+
+    def join(self):
+        self.a.ip(f"link add {self.a_device} type veth "
+                  f"peer name {self.b_device} netns {self.b.namespace}")
+
+    def address(self, node, device, ip, ip6):
+        # The congestion control is set by the route: a namespace may not set its sysctl to one
+        # that the machine does not allow to everybody, and we leave the machine alone.
+        node.ip(f"addr add {ip}/24 dev {device} noprefixroute",
+                f"addr add {ip6}/64 dev {device} noprefixroute nodad",
+                f"link set {device} up",
+                f"route add 10.77.{self.number}.0/24 dev {device} congctl {CONGESTION_CONTROL}",
+                f"route add fd77:{self.number}::/64 dev {device} congctl {CONGESTION_CONTROL}")
 
     def ends(self, ipv6=False):
         return (self.a_ip6, self.b_ip6) if ipv6 else (self.a_ip, self.b_ip)
