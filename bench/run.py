@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/net"))
 
 import aggregation
+import emulator
 import interactive
 import relay
 import sessions
@@ -24,10 +25,12 @@ import shares
 from chain import CONTROLLER, EGRESS, INGRESS, PROXY
 from common import Bench, WrongBytes
 from lab import CONGESTION_CONTROL, Failure, Lab, Stopped, sweep
+from links import PROGRAM as LINK_EMULATOR
 from report import Report
 
-PARTS = {part.NAME: part for part in (shares, aggregation, relay, interactive, sessions)}
-HELPERS = ("bulk", "crowd", "pingpong")
+PARTS = {part.NAME: part for part in (shares, aggregation, relay, interactive, sessions,
+                                   emulator)}
+HELPERS = ("bulk", "crowd", "packets", "pingpong")
 TOOLS = ("ip", "tc", "ss")
 LOG_LINES = 8
 
@@ -50,7 +53,7 @@ def parse():
     parser = argparse.ArgumentParser(description="measurements of MPP beside its peers")
     parser.add_argument("--bin-dir", type=pathlib.Path, default=ROOT / "bin")
     parser.add_argument("--helper-dir", type=pathlib.Path, default=ROOT / "build/release/bench",
-                        help="where bulk, crowd and pingpong are")
+                        help="where bulk, crowd, packets and pingpong are")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results",
                         help="folder for the JSON")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART",
@@ -73,7 +76,7 @@ def complain(text, code=1):
 
 
 def what_is_missing(arguments, chosen):
-    files = [arguments.bin_dir / p for p in (INGRESS, PROXY, EGRESS, CONTROLLER)]
+    files = [arguments.bin_dir / p for p in (INGRESS, PROXY, EGRESS, CONTROLLER, LINK_EMULATOR)]
     files += [arguments.helper_dir / h for h in HELPERS]
     tools = [t for part in chosen for t in part.TOOLS]
     return ([str(f) for f in files if not f.exists()]

@@ -10,7 +10,8 @@
 
 #define ETHERNET_BYTES 14u /* not there on TUN: its frames may then be so much longer */
 
-static int ports_open(struct cable *c, char ends[2][END_NAME_MAX], char ret_why[WHY_BYTES_MAX])
+static int ports_open(struct cable *c, const char ends[2][END_NAME_MAX],
+		      char ret_why[WHY_BYTES_MAX])
 {
 	for (size_t i = 0; i < 2; i++) {
 		int err = port_open(&c->ports[i], ends[i], ret_why);
@@ -27,7 +28,7 @@ static int ports_open(struct cable *c, char ends[2][END_NAME_MAX], char ret_why[
 	return -EINVAL;
 }
 
-int cable_open(struct cable *c, const char *name, char ends[2][END_NAME_MAX], uint64_t seed,
+int cable_open(struct cable *c, const char *name, const char ends[2][END_NAME_MAX], uint64_t seed,
 	       char ret_why[WHY_BYTES_MAX])
 {
 	int err;
@@ -61,14 +62,6 @@ void cable_close(struct cable *c)
 	slab_done(&c->slab);
 }
 
-static void push_take(struct cable *c, struct direction *way, struct packet *p, uint64_t now_ns)
-{
-	if (c->is_down)
-		direction_drop_take(way, p, DROP_DOWN);
-	else
-		direction_push_take(way, p, now_ns);
-}
-
 /* A packet that is larger than the link: in segments, or not at all. */
 static void cut(struct cable *c, struct direction *way, struct inbox *in, size_t index)
 {
@@ -90,7 +83,7 @@ static void cut(struct cable *c, struct direction *way, struct inbox *in, size_t
 		}
 		p = slab_alloc(&c->slab);
 		cutter_next(&cutter, p);
-		push_take(c, way, p, a->time_ns);
+		direction_push_take(way, p, a->time_ns);
 	}
 }
 
@@ -107,10 +100,10 @@ static void arrive(struct cable *c, struct direction *way, struct inbox *in, siz
 	p->len = (uint32_t)a->len;
 	p->offload.flags &= OFFLOAD_NEEDS_CSUM; /* "is good" is no word for the sending side */
 	c->spares[index] = slab_alloc(&c->slab);
-	push_take(c, way, p, a->time_ns);
+	direction_push_take(way, p, a->time_ns);
 }
 
-size_t cable_receive(struct cable *c, size_t end, struct inbox *in, uint64_t now_ns)
+int cable_receive(struct cable *c, size_t end, struct inbox *in, uint64_t now_ns)
 {
 	int count;
 
@@ -119,7 +112,7 @@ size_t cable_receive(struct cable *c, size_t end, struct inbox *in, uint64_t now
 	count = port_receive(&c->ports[end], in, c->frame_max, now_ns);
 	for (int i = 0; i < count; i++)
 		arrive(c, &c->ways[end], in, (size_t)i);
-	return count > 0 ? (size_t)count : 0;
+	return count;
 }
 
 static void send_take(struct cable *c, size_t way, struct packet **batch, size_t count)
@@ -191,8 +184,7 @@ int cable_set_down(struct cable *c, bool is_down)
 		int one = port_set_up(&c->ports[i], !is_down);
 
 		err = err ? err : one;
-		if (is_down)
-			direction_purge(&c->ways[i]);
+		direction_set_down(&c->ways[i], is_down);
 	}
 	c->is_down = is_down;
 	return err;

@@ -25,12 +25,13 @@ struct cable {
 };
 
 /* Opens both ends. -errno with one line in `ret_why`. */
-int cable_open(struct cable *c, const char *name, char ends[2][END_NAME_MAX], uint64_t seed,
+int cable_open(struct cable *c, const char *name, const char ends[2][END_NAME_MAX], uint64_t seed,
 	       char ret_why[WHY_BYTES_MAX]);
 void cable_close(struct cable *c);
 
-/* Reads a batch from one end into the direction that begins there: how many there were. */
-size_t cable_receive(struct cable *c, size_t end, struct inbox *in, uint64_t now_ns);
+/* Reads a batch from one end into the direction that begins there: how many there were,
+ * or a negative errno. -EBADFD: the interface is gone for ever. */
+int cable_receive(struct cable *c, size_t end, struct inbox *in, uint64_t now_ns);
 /* Sends all whose time has come, or comes within EARLY_NS. True when there was any. */
 bool cable_deliver(struct cable *c, uint64_t now_ns);
 /* When the next one's time comes; NEVER_NS when there is none. */

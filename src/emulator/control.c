@@ -15,6 +15,7 @@ struct talker {
 	struct list node;
 	struct control *control;
 	int fd;
+	bool is_stdin;
 	size_t len;
 	bool is_cut; /* the line is too long: its rest is skipped */
 	char line[COMMAND_BYTES_MAX];
@@ -31,7 +32,7 @@ static void hang_up(struct talker *t)
 	struct control *c = t->control;
 
 	emulator_unwatch(c->emulator, t->fd);
-	if (t->fd == STDIN_FILENO)
+	if (t->is_stdin)
 		c->emulator->is_ending = true;
 	else
 		close(t->fd);
@@ -54,7 +55,7 @@ void control_done(struct control *c)
 /* All of it, or the talker is gone: false then. */
 static bool answer(struct talker *t, const char *reply, size_t len)
 {
-	if (t->fd == STDIN_FILENO) {
+	if (t->is_stdin) {
 		fwrite(reply, 1, len, stdout);
 		fflush(stdout);
 		return true;
@@ -121,14 +122,14 @@ static void on_bytes(struct watch *w)
 		hang_up(t);
 }
 
-static int talk(struct control *c, int fd)
+static int talk(struct control *c, int fd, bool is_stdin)
 {
 	struct talker *t = malloc(sizeof(*t));
 	int err;
 
 	if (!t)
 		return -ENOMEM;
-	*t = (struct talker){.watch = {on_bytes}, .control = c, .fd = fd};
+	*t = (struct talker){.watch = {on_bytes}, .control = c, .fd = fd, .is_stdin = is_stdin};
 	err = emulator_watch(c->emulator, fd, &t->watch);
 	if (err) {
 		free(t);
@@ -146,7 +147,7 @@ static void on_client(struct watch *w)
 
 	if (fd < 0)
 		return;
-	if (c->talker_count >= TALKERS_MAX || talk(c, fd))
+	if (c->talker_count >= TALKERS_MAX || talk(c, fd, false))
 		close(fd);
 }
 
@@ -196,5 +197,5 @@ int control_listen(struct control *c, const char *path)
 
 int control_stdin(struct control *c)
 {
-	return talk(c, STDIN_FILENO);
+	return talk(c, STDIN_FILENO, true);
 }

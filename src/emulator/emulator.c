@@ -1,6 +1,7 @@
 /* The loop: read what has come, send what is due, sleep until something is. */
 #include "emulator/emulator.h"
 
+#include "common/base/log.h"
 #include "common/base/minmax.h"
 
 #include <errno.h>
@@ -77,9 +78,16 @@ static void on_packets(struct watch *w)
 {
 	struct plug *plug = container_of(w, struct plug, watch);
 	struct emulator *e = plug->emulator;
-	size_t count = cable_receive(plug->cable, plug->end, e->inbox, emulator_clock_ns());
+	int count = cable_receive(plug->cable, plug->end, e->inbox, emulator_clock_ns());
 
-	e->received_max = max_u64(e->received_max, count);
+	if (count > 0)
+		e->received_max = max_u64(e->received_max, (size_t)count);
+	if (count != -EBADFD)
+		return;
+	/* It would be readable for ever. */
+	log_warn("link %s: interface %s is gone", plug->cable->name,
+		 plug->cable->ports[plug->end].interface);
+	emulator_unwatch(e, plug->cable->ports[plug->end].fd);
 }
 
 static int plug_in(struct emulator *e, struct joint *j)
@@ -93,7 +101,7 @@ static int plug_in(struct emulator *e, struct joint *j)
 	return err;
 }
 
-int emulator_join(struct emulator *e, const char *name, char ends[2][END_NAME_MAX],
+int emulator_join(struct emulator *e, const char *name, const char ends[2][END_NAME_MAX],
 		  char ret_why[WHY_BYTES_MAX])
 {
 	struct joint *j;

@@ -34,7 +34,7 @@ int emulator_watch(struct emulator *e, int fd, struct watch *w);
 void emulator_unwatch(struct emulator *e, int fd);
 
 /* Joins two interfaces. -errno with one line in `ret_why`. */
-int emulator_join(struct emulator *e, const char *name, char ends[2][END_NAME_MAX],
+int emulator_join(struct emulator *e, const char *name, const char ends[2][END_NAME_MAX],
 		  char ret_why[WHY_BYTES_MAX]);
 /* NULL when there is none of that name. */
 struct cable *emulator_find(const struct emulator *e, const char *name);

@@ -46,12 +46,10 @@ static int act(struct call *call, FILE *reply)
 {
 	struct emulator *e = call->emulator;
 	const struct command *command = call->command;
-	char ends[2][END_NAME_MAX];
 
 	switch (command->kind) {
 	case COMMAND_LINK:
-		memcpy(ends, command->ends, sizeof(ends));
-		return emulator_join(e, command->link, ends, call->why);
+		return emulator_join(e, command->link, command->ends, call->why);
 	case COMMAND_SET:
 	case COMMAND_BLACKHOLE:
 		set_directions(call);

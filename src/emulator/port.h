@@ -43,7 +43,7 @@ struct inbox {
 };
 
 /* Opens "[tun:]INTERFACE[@NAMESPACE]" and brings it up. -errno with one line in `ret_why`. */
-int port_open(struct port *p, const char *end, char ret_why[WHY_BYTES_MAX]);
+int port_open(struct port *p, const char *text, char ret_why[WHY_BYTES_MAX]);
 void port_close(struct port *p);
 
 /* Reads what is there into the inbox, at most BATCH_PACKETS; every packet of it has room for

@@ -49,14 +49,15 @@ def words(settings):
 class Emulator(Process):
     """Ends with the scenario: its standard input is ours."""
 
-    def __init__(self, lab, options=()):
+    def __init__(self, lab, options=(), wrap=()):
         self.lab = lab
         self.node = lab.node(NODE)
         # Our ends of the links are ports and no hosts: they say nothing of their own.
         for which in ("all", "default"):
             self.node.set(f"net/ipv6/conf/{which}/disable_ipv6", "1")
-        super().__init__(lab, self.node, PROGRAM, [lab.bin_dir / PROGRAM, "--stdin", *options],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        argv = [*wrap, lab.bin_dir / PROGRAM, "--stdin", *options]
+        super().__init__(lab, self.node, PROGRAM, argv, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE)
         expect_equal(self.read_line(), "ready", f"first line of {PROGRAM}")
 
     def read_line(self):
@@ -74,6 +75,9 @@ class Emulator(Process):
         if not reply.startswith("ok"):
             raise Failure(f"{PROGRAM}: {line}: {reply}")
         return reply[3:]
+
+    def wait_log(self, text):
+        wait_for(lambda: text in self.log(), f"{PROGRAM}: a line with {text!r}")
 
     def link(self, a, b, direction=BOTH, **settings):
         return EmulatedLink(self, a, b, direction, settings)

@@ -168,24 +168,16 @@ static int stats_parse(struct words *w, struct command *ret, char *ret_why)
 	return w->at < w->count ? link_name(w, ret, ret_why) : 0;
 }
 
-static int quit_parse(struct words *w, struct command *ret, char *ret_why)
-{
-	(void)w;
-	(void)ret;
-	(void)ret_why;
-	return 0;
-}
-
 static const struct verb {
 	const char *name;
-	verb_parse *parse;
+	verb_parse *parse; /* NULL: it takes nothing */
 } verbs[COMMAND_COUNT] = {
 	[COMMAND_LINK] = {"link", link_parse},
 	[COMMAND_SET] = {"set", set_parse},
 	[COMMAND_BLACKHOLE] = {"blackhole", blackhole_parse},
 	[COMMAND_DOWN] = {"down", down_parse},
 	[COMMAND_STATS] = {"stats", stats_parse},
-	[COMMAND_QUIT] = {"quit", quit_parse},
+	[COMMAND_QUIT] = {"quit", NULL},
 };
 
 int command_parse(const char *line, struct command *ret, char ret_why[WHY_BYTES_MAX])
@@ -204,7 +196,8 @@ int command_parse(const char *line, struct command *ret, char ret_why[WHY_BYTES_
 		return fail(ret_why,
 			    "command \"%.40s\": expected link, set, blackhole, down, stats or quit",
 			    word ? word : "");
-	err = verbs[command.kind].parse(&w, &command, ret_why);
+	if (verbs[command.kind].parse)
+		err = verbs[command.kind].parse(&w, &command, ret_why);
 	if (err)
 		return err;
 	if (w.at < w.count)

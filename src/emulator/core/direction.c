@@ -34,16 +34,32 @@ void direction_init(struct direction *d, struct slab *slab, uint64_t seed)
 	list_init(&d->held);
 }
 
-void direction_done(struct direction *d)
-{
-	if (d->slab)
-		direction_purge(d);
-}
-
 void direction_drop_take(struct direction *d, struct packet *p, enum drop why)
 {
 	d->counters.dropped[why]++;
 	slab_free(d->slab, p);
+}
+
+static void purge_list(struct direction *d, struct list *list)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(list)) != NULL)
+		direction_drop_take(d, container_of(node, struct packet, node), DROP_DOWN);
+}
+
+static void purge(struct direction *d)
+{
+	purge_list(d, &d->queue);
+	purge_list(d, &d->flight);
+	purge_list(d, &d->held);
+	d->packet_count = d->queue_packets = d->queue_bytes = 0;
+}
+
+void direction_done(struct direction *d)
+{
+	if (d->slab)
+		purge(d);
 }
 
 static struct packet *first(const struct list *head)
@@ -137,17 +153,28 @@ static bool is_full(const struct direction *d, const struct packet *p)
 	return d->queue_bytes + p->len > s->limit_bytes;
 }
 
+static bool may_enter(const struct direction *d, const struct packet *p, enum drop *ret_why)
+{
+	if (d->is_down)
+		*ret_why = DROP_DOWN;
+	else if (d->packet_count * d->slab->object_bytes >= DIRECTION_BYTES_MAX)
+		*ret_why = DROP_MEMORY;
+	else if (is_full(d, p))
+		*ret_why = DROP_QUEUE;
+	else
+		return true;
+	return false;
+}
+
 void direction_push_take(struct direction *d, struct packet *p, uint64_t now_ns)
 {
+	enum drop why;
+
 	d->counters.in_packets++;
 	d->counters.in_bytes += p->len;
 	advance(d, now_ns);
-	if (d->packet_count * d->slab->object_bytes >= DIRECTION_BYTES_MAX) {
-		direction_drop_take(d, p, DROP_MEMORY);
-		return;
-	}
-	if (is_full(d, p)) {
-		direction_drop_take(d, p, DROP_QUEUE);
+	if (!may_enter(d, p, &why)) {
+		direction_drop_take(d, p, why);
 		return;
 	}
 	p->time_ns = now_ns;
@@ -207,18 +234,9 @@ void direction_change(struct direction *d, const struct change *c, uint64_t now_
 	settings_change(&d->settings, c);
 }
 
-static void purge(struct direction *d, struct list *list)
+void direction_set_down(struct direction *d, bool is_down)
 {
-	struct list *node;
-
-	while ((node = list_pop_front(list)) != NULL)
-		direction_drop_take(d, container_of(node, struct packet, node), DROP_DOWN);
-}
-
-void direction_purge(struct direction *d)
-{
-	purge(d, &d->queue);
-	purge(d, &d->flight);
-	purge(d, &d->held);
-	d->packet_count = d->queue_packets = d->queue_bytes = 0;
+	d->is_down = is_down;
+	if (is_down)
+		purge(d);
 }

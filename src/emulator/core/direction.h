@@ -26,14 +26,15 @@ enum drop {
 	DROP_BURST,  /* burst */
 	DROP_BLACKHOLE,
 	DROP_DOWN,	  /* were under way when the link went down */
-	DROP_UNSUPPORTED, /* too large for the link, or a kind of large packet we cannot cut */
+	DROP_UNSUPPORTED, /* too large for the link, or a kind of large packet we cannot cut; these
+			     are in no other counter */
 	DROP_SEND,	  /* the kernel did not take them */
 	DROP_COUNT,
 };
 
 struct counters {
 	uint64_t in_packets, in_bytes;	 /* large ones count after they were cut */
-	uint64_t out_packets, out_bytes; /* their time had come and nothing held them up */
+	uint64_t out_packets, out_bytes; /* in + duplicated = out + dropped + under way */
 	uint64_t dropped[DROP_COUNT];
 	uint64_t duplicated, reordered;
 	uint64_t queue_bytes_max;
@@ -42,7 +43,7 @@ struct counters {
 struct direction {
 	struct slab *slab; /* borrowed; of the packets */
 	struct settings settings;
-	bool is_blackhole;
+	bool is_blackhole, is_down;
 	struct rng rng;
 	struct loss loss;
 	struct jitter jitter;
@@ -72,8 +73,8 @@ uint64_t direction_next_ns(const struct direction *d);
 
 /* From now on: what waits goes on at the new rate, what is on the wire keeps its time. */
 void direction_change(struct direction *d, const struct change *c, uint64_t now_ns);
-/* Drops all that is under way. */
-void direction_purge(struct direction *d);
+/* Drops all that is under way, and what comes while it is down. */
+void direction_set_down(struct direction *d, bool is_down);
 /* A packet that ends outside of the lists. */
 void direction_drop_take(struct direction *d, struct packet *p, enum drop why);
 

@@ -362,7 +362,7 @@ static void test_blackhole_acts_at_once_and_ends(void **state)
 	assert_int_equal(l->direction.counters.dropped[DROP_BLACKHOLE], 1);
 }
 
-static void test_purge_takes_all(void **state)
+static void test_down_takes_all(void **state)
 {
 	struct lane *l = *state;
 	struct exit exit;
@@ -371,10 +371,12 @@ static void test_purge_takes_all(void **state)
 	for (int i = 0; i < 10; i++)
 		lane_push(l, SECOND, FULL);
 	assert_null(direction_pop(&l->direction, SECOND + 2 * MS));
-	direction_purge(&l->direction);
+	direction_set_down(&l->direction, true);
+	lane_push(l, SECOND + 2 * MS, FULL);
 	assert_false(lane_pop(l, &exit));
-	assert_int_equal(l->direction.counters.dropped[DROP_DOWN], 10);
+	assert_int_equal(l->direction.counters.dropped[DROP_DOWN], 11);
 	assert_int_equal(l->slab.used, 0);
+	direction_set_down(&l->direction, false);
 	lane_push(l, 2 * SECOND, FULL);
 	assert_true(lane_pop(l, &exit));
 }
@@ -388,6 +390,29 @@ static void test_memory_is_bounded(void **state)
 	for (uint64_t i = 0; i < fit + 1000; i++)
 		lane_push(l, SECOND, 60);
 	assert_in_range(l->direction.counters.dropped[DROP_MEMORY], 999, 1000);
+}
+
+/* Whatever happens to packets, each is somewhere. */
+static void test_counters_add_up(void **state)
+{
+	struct lane *l = *state;
+	struct counters *c = &l->direction.counters;
+	uint64_t dropped = 0;
+
+	lane_set(l, "rate 100mbit delay 5ms jitter 1ms loss 1% burst 1%:3 reorder 5%:2ms "
+		    "duplicate 5% limit 20p");
+	for (uint64_t i = 0; i < 5000; i++) {
+		l->direction.is_blackhole = i / 1000 == 3;
+		lane_push(l, SECOND + i * 100 * US, FULL);
+	}
+	for (enum drop drop = 0; drop < DROP_COUNT; drop++)
+		dropped += c->dropped[drop];
+	for (enum drop drop = DROP_RANDOM; drop <= DROP_BLACKHOLE; drop++)
+		assert_true(c->dropped[drop] > 0);
+	assert_true(c->dropped[DROP_QUEUE] > 0 && l->direction.packet_count > 0);
+	assert_int_equal(c->in_packets, 5000);
+	assert_int_equal(c->in_packets + c->duplicated,
+			 c->out_packets + dropped + l->direction.packet_count);
 }
 
 int main(void)
@@ -414,8 +439,9 @@ int main(void)
 		TEST(test_reordered_packets_are_overtaken),
 		TEST(test_duplicates_come_twice),
 		TEST(test_blackhole_acts_at_once_and_ends),
-		TEST(test_purge_takes_all),
+		TEST(test_down_takes_all),
 		TEST(test_memory_is_bounded),
+		TEST(test_counters_add_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
