@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 
 import chain
 import lab
+import links
 import scenario
 
 GRACE_S = 15  # what a scenario that was told to stop has for cleaning up
@@ -42,7 +43,8 @@ def main():
         return complain("--only", arguments.only, "the name of a scenario, see --list")
     if os.geteuid() != 0:
         return complain("user id", os.geteuid(), "root, for network namespaces")
-    missing = [p for p in (chain.INGRESS, chain.PROXY, chain.EGRESS, chain.CONTROLLER)
+    missing = [p for p in (chain.INGRESS, chain.PROXY, chain.EGRESS, chain.CONTROLLER,
+                           links.PROGRAM)
                if not (arguments.bin_dir / p).exists()]
     if missing:
         return complain("--bin-dir", arguments.bin_dir, f"a folder with {', '.join(missing)}")
