@@ -289,17 +289,26 @@ static void test_jitter_keeps_the_order_and_the_range(void **state)
 	assert_in_range(sum / expected, 9700 * US, 10300 * US);
 }
 
+/* Nobody asks too late for a packet that is faster than the delay; none goes back in time. */
 static void test_jitter_larger_than_the_delay(void **state)
 {
 	struct lane *l = *state;
 	struct exit exit;
+	uint64_t at_once = 0, faster = 0;
 
 	lane_set(l, "delay 1ms jitter 5ms");
-	for (uint64_t i = 0; i < 1000; i++) {
+	for (uint64_t i = 1; i <= 1000; i++) {
+		uint64_t delay_ns;
+
 		lane_push(l, SECOND + i * SECOND, 60);
 		assert_true(lane_pop(l, &exit));
-		assert_in_range(exit.at_ns - (SECOND + i * SECOND), 0, 6 * MS);
+		delay_ns = exit.at_ns - (SECOND + i * SECOND);
+		assert_in_range(delay_ns, 0, 6 * MS);
+		at_once += delay_ns == 0;
+		faster += delay_ns > 0 && delay_ns < MS;
 	}
+	assert_in_range(at_once, 320, 480); /* -4 to 0 of -4 to 6: five standard deviations */
+	assert_in_range(faster, 53, 147);
 }
 
 static void test_reordered_packets_are_overtaken(void **state)
