@@ -110,6 +110,9 @@ int cable_receive(struct cable *c, size_t end, struct inbox *in, uint64_t now_ns
 	for (size_t i = 0; i < BATCH_PACKETS; i++)
 		in->arrivals[i].packet = c->spares[i];
 	count = port_receive(&c->ports[end], in, c->frame_max, now_ns);
+	/* Linux before 6.2 cannot tell of a large UDP packet: it is gone, this is all we hear. */
+	if (count == -EINVAL)
+		c->ways[end].counters.dropped[DROP_UNSUPPORTED]++;
 	for (int i = 0; i < count; i++)
 		arrive(c, &c->ways[end], in, (size_t)i);
 	return count;

@@ -77,6 +77,10 @@ def packets(node, device):
     return said["stats64"]["rx"]["packets"], said["stats64"]["tx"]["packets"]
 
 
+def kernel():
+    return tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups()))
+
+
 def udp(lab):
     """UDP with segmentation offload (UDP_SEGMENT) is cut too, and arrives datagram by datagram."""
     emulator, link = pair(lab)
@@ -89,6 +93,9 @@ def udp(lab):
     source.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
     data = bytes(range(256)) * 20
     source.sendto(data, (link.b_ip, PORT))
+    if kernel() < (6, 2):  # there the packet socket cannot tell of such packets
+        wait_for(lambda: link.stats()["a>b"]["dropped"]["unsupported"] > 0, "it is counted")
+        return
     got = [sink.recv(2000) for _ in range(6)]
     expect_equal([len(g) for g in got], [1000] * 5 + [120], "sizes of the datagrams")
     expect(b"".join(got) == data, "the datagrams hold what was sent")
