@@ -28,7 +28,7 @@ enum drop {
 	DROP_DOWN,	  /* were under way when the link went down */
 	DROP_UNSUPPORTED, /* too large for the link, or a kind of large packet we cannot cut; these
 			     are in no other counter */
-	DROP_SEND,	  /* the kernel did not take them */
+	DROP_SEND,	  /* the kernel did not take them: too large, or the other side is not up */
 	DROP_COUNT,
 };
 

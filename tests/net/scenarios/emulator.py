@@ -49,12 +49,14 @@ def tcp(lab, ipv6, settings):
     that are not filled in come to the emulator, packets of the MTU leave it."""
     emulator, link = pair(lab, **settings)
     near, far = connect(link, ipv6)
+    before = link.stats()  # a's first words, before b was up, could not be sent to it
     move_both_ways(near, far, SIZE_SLOW if settings else SIZE, 1)
     end_both(near, far)
     stats = emulator.stop()[link.name]
     for way in ("a>b", "b>a"):
-        expect_equal(stats[way]["dropped"]["unsupported"], 0, "packets that were not understood")
-        expect_equal(stats[way]["dropped"]["send"], 0, "packets that were too large to be sent")
+        for why in ("unsupported", "send"):
+            expect_equal(stats[way]["dropped"][why], before[way]["dropped"][why],
+                         f"{way}: packets that were dropped as {why!r}")
 
 
 def large_packets(lab):
@@ -172,8 +174,9 @@ def change(lab):
 
 def impaired(lab):
     """TCP through all of it at once is slow and exact."""
-    emulator, link = pair(lab, rate_mbit=100, delay_ms=2, jitter_ms=1, loss_percent=0.5,
-                          burst=(0.05, 3), reorder=(1, 3), duplicate_percent=1, limit_packets=200)
+    # 700 packets each way at the least: that 2 % hit none of them happens once in a million.
+    emulator, link = pair(lab, rate_mbit=100, delay_ms=2, jitter_ms=1, loss_percent=2,
+                          burst=(0.05, 3), reorder=(3, 3), duplicate_percent=3, limit_packets=200)
     near, far = connect(link)
     move_both_ways(near, far, SIZE_SLOW, 5)
     end_both(near, far)
