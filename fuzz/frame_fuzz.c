@@ -105,7 +105,7 @@ static void fuzz_payload(const struct frame *head, const uint8_t *in, size_t len
 		fuzz_ack(head, in, len);
 	if (is_unknown || type == FRAME_RESET)
 		fuzz_reset(in, len);
-	if (is_unknown || type == FRAME_PING || type == FRAME_PATH_LOST)
+	if (is_unknown || type == FRAME_PING || type == FRAME_PATH_LOST || type == FRAME_PROBE)
 		fuzz_u64(in, len);
 }
 

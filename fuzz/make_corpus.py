@@ -43,10 +43,13 @@ FRAMES = {
     "path_lost": frame(0x8A, struct.pack(">Q", 0xFEDCBA9876543210)),
     "drain": frame(0x8D),
     "tunnel_close": frame(0x8F),
+    "probe": frame(0x91, struct.pack(">Q", 0x0123456789ABCDEF)),
+    "probed": frame(0x92, struct.pack(">Q", 0x0123456789ABCDEF)),
 }
 
 STREAMS = {
-    "dial": FRAMES["hello"] + FRAMES["ping"] + FRAMES["open_name"] + FRAMES["data"],
+    "dial": FRAMES["hello"] + FRAMES["ping"] + FRAMES["open_name"] + FRAMES["probe"]
+            + FRAMES["data"],
     "end": FRAMES["data_probe"] + FRAMES["data_fin"] + FRAMES["ack_ranges"] + FRAMES["drain"],
     "cut": FRAMES["reset"] + FRAMES["ack"] + FRAMES["data"][:-5],
     "broken": FRAMES["pong"] + b"\x16\x03\x01" + bytes(40),

@@ -316,6 +316,8 @@ void relay_receive(struct relay *r, struct hop *h, const struct frame *head, con
 	case FRAME_RESET:
 	case FRAME_TUNNEL_CLOSE:
 	case FRAME_DATAGRAM:
+	case FRAME_PROBE:
+	case FRAME_PROBED:
 		forward(r, side, head, control, NULL);
 		return;
 	case FRAME_PATH_LOST:

@@ -341,6 +341,8 @@ int tunnel_receive(struct tunnel *t, struct path *p, const struct frame *head,
 	case FRAME_PATH_BACK:
 	case FRAME_DRAIN:
 	case FRAME_DRAINED:
+	case FRAME_PROBE:
+	case FRAME_PROBED:
 		return 0;
 	case FRAME_HELLO:
 	case FRAME_HELLO_ACK:

@@ -75,6 +75,8 @@ static void dispatch(struct subflow *s, const struct deframed *in)
 	case FRAME_DRAINED:
 	case FRAME_TUNNEL_CLOSE:
 	case FRAME_DATAGRAM:
+	case FRAME_PROBE:
+	case FRAME_PROBED:
 		take_frame(s, in);
 		return;
 	}

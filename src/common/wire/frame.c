@@ -37,7 +37,7 @@ struct frame_rule {
 };
 
 #define TYPE_0 0x80 /* types count up from the one above it */
-#define TYPE_LAST FRAME_DATAGRAM
+#define TYPE_LAST FRAME_PROBED
 
 /* DATA's len_max is what was agreed. No length fits DATAGRAM: it is not spoken yet. */
 static const struct frame_rule rules[] = {
@@ -59,6 +59,8 @@ static const struct frame_rule rules[] = {
 	[FRAME_DRAINED - TYPE_0] = {"DRAINED", 0, false, false, 0, 0},
 	[FRAME_TUNNEL_CLOSE - TYPE_0] = {"TUNNEL_CLOSE", 0, false, false, 0, 0},
 	[FRAME_DATAGRAM - TYPE_0] = {"DATAGRAM", 0, false, false, 1, 0},
+	[FRAME_PROBE - TYPE_0] = {"PROBE", 0, false, false, 8, 8},
+	[FRAME_PROBED - TYPE_0] = {"PROBED", 0, false, false, 8, 8},
 };
 
 const char *frame_type_name(uint8_t type)

@@ -27,9 +27,11 @@ enum frame_type {
 	FRAME_PATH_STALLED = 0x8b,
 	FRAME_PATH_BACK = 0x8c,
 	FRAME_DRAIN = 0x8d,
-	FRAME_DRAINED = 0x8e,
+	FRAME_DRAINED = 0x8e, /* reserved: a DRAIN that comes back says the same */
 	FRAME_TUNNEL_CLOSE = 0x8f,
 	FRAME_DATAGRAM = 0x90,
+	FRAME_PROBE = 0x91,
+	FRAME_PROBED = 0x92,
 };
 
 #define FRAME_FLAG_FIN 0x01    /* DATA: the stream ends after these bytes */
@@ -159,7 +161,8 @@ struct reset_info {
 size_t reset_encode(const struct reset_info *r, uint8_t *out, size_t size);
 int reset_decode(const uint8_t *in, size_t len, struct reset_info *ret);
 
-/* PING and PONG: the sender's clock, echoed. PATH_*: the event id. Both are one u64. */
+/* PING and PONG: the sender's clock, echoed. PATH_*: the event id. PROBE and PROBED: the token of
+ * the end that asks, echoed. All are one u64. */
 size_t u64_encode(uint64_t v, uint8_t *out, size_t size);
 int u64_decode(const uint8_t *in, size_t len, uint64_t *ret);
 

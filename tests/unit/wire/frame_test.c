@@ -36,6 +36,8 @@ static const struct type_case {
 	{FRAME_DRAIN, "DRAIN", 0, false, false, 0, 0},
 	{FRAME_DRAINED, "DRAINED", 0, false, false, 0, 0},
 	{FRAME_TUNNEL_CLOSE, "TUNNEL_CLOSE", 0, false, false, 0, 0},
+	{FRAME_PROBE, "PROBE", 0, false, false, 8, 8},
+	{FRAME_PROBED, "PROBED", 0, false, false, 8, 8},
 };
 
 /* A header that is good for the type. */
