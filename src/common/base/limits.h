@@ -60,6 +60,14 @@
 #define SUBFLOW_READS_MAX 1u
 /* A read into less room is not worth its system call: a new chunk is taken. */
 #define SUBFLOW_READ_MIN (16u * KIB)
+/* How often a subflow with bytes outstanding is looked at for a stall: a getsockopt of 1 us, well
+ * within the 45 ms it may take. */
+#define SUBFLOW_LOOK_MS 10u
+/* A stall is two RTTs and this without progress: a delayed ACK takes 40 ms and a jiffy. */
+#define STALL_SLACK_MS 45u
+/* The longest pause between two retransmissions of a subflow (TCP_RTO_MAX_MS), where the kernel
+ * has it: a path that has returned is used again within so long, not after TCP's two minutes. */
+#define SUBFLOW_RTO_MAX_MS 1000
 /* Clients accepted before other work of the loop has its turn. */
 #define ACCEPTS_MAX 64u
 /* A burst of connections between two turns; the kernel cuts it to net.core.somaxconn. */
@@ -150,9 +158,9 @@
 #define PROBE_MAX_MS 5000u	    /* far below what a NAT forgets, and no load */
 #define TIMED_TICK_MS 25u	    /* how often sessions that wait for something are looked at */
 #define HELLO_WAIT_MS 5000u	    /* an accepted connection must have said HELLO by then */
-#define DIAL_WAIT_MS 5000u	    /* a TCP connect: two lost SYNs (1 + 2 s) and a long way */
 #define HELLO_ACK_WAIT_MS 60000u    /* a proxy answers only when its downstream has answered */
 #define SUBFLOW_LINGER_MS 500u	    /* an orderly close lets what is queued go out for so long */
+#define SUBFLOW_FINISH_MS 15000u    /* the same where the peer reads all: only for a dead one */
 #define ACCEPT_RETRY_MS 100u	    /* out of descriptors: accepting is tried again after that */
 #define CLIENT_WAIT_MS 10000u	    /* a client waits so long for the first path */
 #define SESSION_WAIT_MS 30000u	    /* sessions outlive the loss of all paths for so long */
@@ -166,13 +174,23 @@
 #define LINGER_LOOK_MS 5u	    /* how often a socket that is to be reset is looked at */
 #define TICK_MS 20u		    /* how often a drain or a topology change is looked at */
 #define REDIAL_MIN_MS 50u	    /* the first dial after a loss; doubles */
-#define REDIAL_MAX_MS 2000u	    /* a neighbour that starts is found within so long */
+#define REDIAL_MAX_MS 1000u	    /* a neighbour that starts is found within so long */
 #define WAIT_CEILING_MS 86400000u   /* no wait that a user sets is longer than a day */
 #define CONTROL_WAIT_MS 10000u	    /* a comm connection must say something whole by then */
 #define CONTROL_IDLE_MS 300000u	    /* a JSON connection may rest between requests: an operator */
 #define CONTROL_LINGER_MS 500u	    /* input dropped after a last reply, so that it is read */
 #define CONTROL_CLOSE_MS 500u	    /* replies under way may go out for so long at the end */
 #define CONTROLLER_WAIT_MS 15000u   /* mpp_controller: above TOPO_WAIT_MS, within one's patience */
+
+/* A TCP connect to a neighbour that was there before: a SYN and its repetition after 1 s. TCP's
+ * own pauses grow; a new attempt finds a path that has returned within so long. Four times the last
+ * known RTT when that is more, up to DIAL_WAIT_MAX_MS, which is also what a first attempt has: two
+ * lost SYNs (1 + 2 s) and a long way. */
+#define DIAL_WAIT_MS 1200u
+#define DIAL_WAIT_MAX_MS 5000u
+/* Beside a stalled subflow a fresh one is dialled so often, and lives for so long (or 4 RTTs):
+ * what has stalled for less than this comes back by TCP's own means. */
+#define FRESH_DIAL_MS 500u
 
 /* ---- counts ---- */
 #define DESCRIPTORS_LOOK_EVERY 8u /* accepted clients; fewer than are reserved */

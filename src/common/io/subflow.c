@@ -5,6 +5,7 @@
 #include "common/base/hostport.h"
 #include "common/base/log.h"
 #include "common/base/rng.h"
+#include "common/io/tcpinfo.h"
 
 #include <assert.h>
 #include <netinet/tcp.h>
@@ -43,6 +44,7 @@ void subflow_let_go(struct subflow *s)
 	s->begun = (struct slice){0};
 	conn_close(&s->conn);
 	uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&s->look, on_timer_closed);
 }
 
 static void lose(struct subflow *s, const char *why)
@@ -79,18 +81,32 @@ static void on_linger_end(uv_timer_t *timer)
 	subflow_let_go(timer->data);
 }
 
-void subflow_close(struct subflow *s, bool is_orderly)
+static void end_within(struct subflow *s, uint32_t linger_ms)
 {
 	if (s->state == SUBFLOW_CLOSED || s->state == SUBFLOW_ENDING)
 		return;
-	if (!is_orderly || s->state == SUBFLOW_DIALLING) {
+	if (s->state == SUBFLOW_DIALLING) {
 		subflow_let_go(s);
 		return;
 	}
 	s->state = SUBFLOW_ENDING;
 	worker_defer(s->worker, TURN_FLUSH, &s->flush);
 	conn_want_read(&s->conn, true);
-	uv_timer_start(&s->timer, on_linger_end, SUBFLOW_LINGER_MS, 0);
+	uv_timer_stop(&s->look);
+	uv_timer_start(&s->timer, on_linger_end, linger_ms, 0);
+}
+
+void subflow_close(struct subflow *s, bool is_orderly)
+{
+	if (is_orderly)
+		end_within(s, SUBFLOW_LINGER_MS);
+	else if (s->state != SUBFLOW_CLOSED && s->state != SUBFLOW_ENDING)
+		subflow_let_go(s);
+}
+
+void subflow_finish(struct subflow *s)
+{
+	end_within(s, SUBFLOW_FINISH_MS);
 }
 
 /* ---- liveness ---- */
@@ -156,13 +172,14 @@ static struct subflow *subflow_new(struct worker *w, const struct hello *hello,
 	s->deadline_us = NEVER_US;
 	s->ping_every_ms = PING_EVERY_MS;
 	s->silence_max_ms = SILENCE_MAX_MS;
-	s->held = 1;
+	s->held = 2;
 	/* Frames are handed out in pieces: a large one costs nobody more than a small one. */
 	deframer_init(&s->in, FRAME_PAYLOAD_MAX);
 	s->low_water = 1;
 	deferred_init(&s->flush, subflow_on_flush);
 	uv_timer_init(&w->loop, &s->timer);
-	s->timer.data = s;
+	uv_timer_init(&w->loop, &s->look);
+	s->timer.data = s->look.data = s;
 	return s;
 }
 
@@ -175,6 +192,7 @@ static int start_conn_take(struct subflow *s, int fd)
 		return err;
 	s->held++;
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+	tcpinfo_set_rto_max(fd, SUBFLOW_RTO_MAX_MS);
 	conn_want_read(&s->conn, true);
 	subflow_start_tick(s);
 	return 0;
@@ -196,7 +214,7 @@ static void on_dialled(void *user, int fd, int err, const char *why)
 		subflow_send_hello(s);
 }
 
-struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port,
+struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port, uint32_t wait_ms,
 			     const struct hello *hello, const struct subflow_key *key,
 			     const struct subflow_ops *ops, void *user)
 {
@@ -205,7 +223,7 @@ struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port,
 	s->state = SUBFLOW_DIALLING;
 	random_bytes(s->hello.nonce, sizeof(s->hello.nonce));
 	hostport_text(host, port, s->peer);
-	s->dialer = dialer_start(w, host, port, DIAL_WAIT_MS, on_dialled, s);
+	s->dialer = dialer_start(w, host, port, wait_ms, on_dialled, s);
 	return s;
 }
 
@@ -261,6 +279,16 @@ void *subflow_user(const struct subflow *s)
 const char *subflow_peer(const struct subflow *s)
 {
 	return s->peer;
+}
+
+bool subflow_is_stalled(const struct subflow *s)
+{
+	return s->stall.is_stalled;
+}
+
+bool subflow_has_ended(const struct subflow *s)
+{
+	return s->has_ended;
 }
 
 uint64_t subflow_hop_rtt_us(const struct subflow *s)

@@ -26,6 +26,9 @@ struct subflow_ops {
 	int (*frame)(struct subflow *s, const struct frame *head, const uint8_t *control,
 		     const struct slice *data);
 	void (*room)(struct subflow *s); /* no longer blocked */
+	/* Bytes are outstanding and none of them arrives, for two RTTs and STALL_SLACK_MS; or they
+	 * arrive again. From when it is connected on, also before it is up. NULL: not told. */
+	void (*stalled)(struct subflow *s, bool is_stalled);
 	/* It became blocked at the end of the turn, not inside subflow_send. NULL: not told. */
 	void (*blocked)(struct subflow *s);
 	/* It is dead, or never came up; `why` in words. The subflow frees itself after the call;
@@ -39,9 +42,9 @@ struct subflow_key {
 	size_t len;
 };
 
-/* `hello` is copied; its nonce is filled in here. The connect may take DIAL_WAIT_MS and the
+/* `hello` is copied; its nonce is filled in here. The connect may take `wait_ms` and the
  * HELLO_ACK HELLO_ACK_WAIT_MS. Aborts when memory is gone, as subflow_accept_take does. */
-struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port,
+struct subflow *subflow_dial(struct worker *w, const char *host, uint16_t port, uint32_t wait_ms,
 			     const struct hello *hello, const struct subflow_key *key,
 			     const struct subflow_ops *ops, void *user);
 
@@ -66,10 +69,17 @@ void subflow_pause(struct subflow *s, bool is_paused);
  * awaited, all for at most SUBFLOW_LINGER_MS) or at once. No callback follows; the memory is the
  * subflow's own to free. Allowed inside any callback; does nothing inside `lost`. */
 void subflow_close(struct subflow *s, bool is_orderly);
+/* An orderly close after DRAIN went both ways: the peer reads until our end, so it is awaited for
+ * SUBFLOW_FINISH_MS, and nothing that is under way is lost to haste. */
+void subflow_finish(struct subflow *s);
 
 /* A relay's subflow: DATA frames are handed out whole where that costs no copy, so that what comes
  * in small segments does not go out as small frames. Right after dialling or accepting. */
 void subflow_want_whole(struct subflow *s);
+
+bool subflow_is_stalled(const struct subflow *s);
+/* Inside `lost`: the peer has closed in order, between two frames, and no write had failed. */
+bool subflow_has_ended(const struct subflow *s);
 
 void *subflow_user(const struct subflow *s);
 const char *subflow_peer(const struct subflow *s);    /* "10.0.0.1:7000" or "name:7000" */

@@ -166,6 +166,7 @@ static void await_rest(struct subflow *s)
 
 static void on_end(struct subflow *s, ssize_t n)
 {
+	s->has_ended = n == 0 && !s->out_err && deframer_is_idle(&s->in);
 	if (s->state == SUBFLOW_ENDING)
 		subflow_let_go(s);
 	else if (n)

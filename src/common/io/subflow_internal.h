@@ -1,11 +1,13 @@
 /* What the files of a subflow share: subflow.c has its life, subflow_in.c what comes in,
- * subflow_out.c what goes out, subflow_hello.c who the peer is. For these and their test only. */
+ * subflow_out.c what goes out, subflow_stall.c whether it arrives, subflow_hello.c who the peer is.
+ * For these and their test only. */
 #ifndef IO_SUBFLOW_INTERNAL_H
 #define IO_SUBFLOW_INTERNAL_H
 
 #include "common/base/clock.h"
 #include "common/base/hostport.h"
 #include "common/io/dialer.h"
+#include "common/io/stall.h"
 #include "common/io/subflow.h"
 
 enum subflow_state {
@@ -37,8 +39,10 @@ struct subflow {
 	enum subflow_state state;
 	struct dialer *dialer; /* while SUBFLOW_DIALLING */
 	struct conn conn;
-	uv_timer_t timer;     /* the tick; while ending, the end of patience */
-	unsigned int held;    /* by the close callbacks of timer and conn: it is freed at 0 */
+	uv_timer_t timer; /* the tick; while ending, the end of patience */
+	uv_timer_t look;  /* for a stall, while bytes are outstanding */
+	struct stall stall;
+	unsigned int held;    /* by the close callbacks of timers and conn: it is freed at 0 */
 	uint64_t deadline_us; /* of the handshake; NEVER_US when nothing is awaited */
 
 	struct hello hello;   /* as it was sent or came */
@@ -53,8 +57,9 @@ struct subflow {
 	struct subflow_out out;
 	struct deferred flush;
 	bool is_blocked;
-	int out_err;   /* negative errno: writing failed; reading will find the end */
-	bool has_pong; /* to be sent with the next flush; the newest PING wins */
+	bool has_ended; /* the peer has closed, after a whole frame */
+	int out_err;	/* negative errno: writing failed; reading will find the end */
+	bool has_pong;	/* to be sent with the next flush; the newest PING wins */
 	uint64_t pong_clock;
 	uint64_t out_bytes;
 
@@ -91,6 +96,11 @@ void subflow_out_write(struct subflow *s);
 void subflow_out_drop(struct subflow *s);
 void subflow_on_flush(struct deferred *flush);
 void subflow_on_writable(struct conn *c);
+
+/* ---- subflow_stall.c ---- */
+
+/* Something was written: looks for a stall until all of it has arrived. */
+void subflow_watch(struct subflow *s);
 
 /* ---- subflow_hello.c ---- */
 

@@ -105,6 +105,7 @@ void subflow_out_write(struct subflow *s)
 	if (n >= 0) {
 		s->out_bytes += (uint64_t)n;
 		consume(out, (size_t)n);
+		subflow_watch(s);
 	} else if (n != -EAGAIN) {
 		/* The peer may have said something before: reading goes on to the end. */
 		s->out_err = (int)n;

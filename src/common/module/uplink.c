@@ -15,7 +15,7 @@ static void dial(struct uplink *u)
 
 	u->ops->hello(u, &hello);
 	u->dials++;
-	u->subflow = subflow_dial(u->worker, u->backend.host, u->backend.port, &hello, u->key,
+	u->subflow = subflow_dial(u->worker, u->backend.host, u->backend.port, DIAL_WAIT_MAX_MS, &hello, u->key,
 				  &subflow_ops, u);
 }
 

@@ -147,6 +147,31 @@ static void an_orderly_close_delivers_everything_first(void **state)
 	assert_int_equal(p.dialler.losses, 0);
 }
 
+/* The peer takes longer to read than an orderly close has patience. */
+static void a_finish_waits_for_the_peer(void **state)
+{
+	struct pair p;
+	uv_timer_t timer;
+	uint64_t sent = 0;
+	bool is_over = false;
+
+	(void)state;
+	pair_up(&p, NULL);
+	subflow_pause(p.accepter.s, true);
+	send_until_blocked(&p.dialler, &sent);
+	subflow_finish(p.dialler.s);
+	p.dialler.s = NULL;
+	uv_timer_init(&p.t.w.loop, &timer);
+	timer.data = &is_over;
+	uv_timer_start(&timer, on_while, SUBFLOW_LINGER_MS + 100, 0);
+	await(&p.t.w, is_over);
+	subflow_pause(p.accepter.s, false);
+	await(&p.t.w, p.accepter.losses);
+	assert_int_equal(p.accepter.data_bytes, sent);
+	assert_true(p.accepter.has_ended);
+	pair_done(&p);
+}
+
 /* Its input is thrown away meanwhile, and no reset destroys what is under way. */
 static void an_orderly_close_survives_bytes_that_come(void **state)
 {
@@ -217,6 +242,7 @@ static void a_peer_that_dies_in_a_frame(void **state)
 	close(fd);
 	await(&p.t.w, p.dialler.losses);
 	assert_string_equal(p.dialler.why, "closed by the peer in the middle of a frame");
+	assert_false(p.dialler.has_ended);
 	assert_int_equal(p.dialler.data_bytes, 60);
 	assert_int_equal(p.dialler.bad_bytes, 0);
 	pair_done(&p);
@@ -265,6 +291,7 @@ int main(void)
 		cmocka_unit_test(silence_is_death),
 		cmocka_unit_test(neither_pings_nor_a_pause_are_silence),
 		cmocka_unit_test(an_orderly_close_delivers_everything_first),
+		cmocka_unit_test(a_finish_waits_for_the_peer),
 		cmocka_unit_test(an_orderly_close_survives_bytes_that_come),
 		cmocka_unit_test(an_orderly_close_has_an_end),
 		cmocka_unit_test(it_may_be_closed_inside_frame),

@@ -163,13 +163,13 @@ static void a_refused_dial_is_lost_and_can_be_closed_first(void **state)
 	(void)state;
 	pair_init(&p);
 	close(p.listener);
-	p.dialler.s =
-		subflow_dial(&p.t.w, "127.0.0.1", p.port, &hello, NULL, &pair_ops, &p.dialler);
+	p.dialler.s = subflow_dial(&p.t.w, "127.0.0.1", p.port, DIAL_WAIT_MS, &hello, NULL,
+				   &pair_ops, &p.dialler);
 	await(&p.t.w, p.dialler.losses);
 	assert_non_null(strstr(p.dialler.why, "connection refused"));
 
-	p.dialler.s =
-		subflow_dial(&p.t.w, "127.0.0.1", p.port, &hello, NULL, &pair_ops, &p.dialler);
+	p.dialler.s = subflow_dial(&p.t.w, "127.0.0.1", p.port, DIAL_WAIT_MS, &hello, NULL,
+				   &pair_ops, &p.dialler);
 	subflow_close(p.dialler.s, true);
 	p.dialler.s = NULL;
 	p.listener = loopback_listen(1, &p.port);

@@ -57,6 +57,7 @@ static void on_lost(struct subflow *s, const char *why)
 	struct end *e = subflow_user(s);
 
 	e->losses++;
+	e->has_ended = subflow_has_ended(s);
 	e->s = NULL;
 	snprintf(e->why, sizeof(e->why), "%s", why);
 	subflow_close(s, false); /* must do no harm */
@@ -133,8 +134,8 @@ static int dial_raw(struct pair *p, const struct subflow_key *key, struct hello 
 	struct hello hello = make_hello();
 	int fd;
 
-	p->dialler.s =
-		subflow_dial(&p->t.w, "127.0.0.1", p->port, &hello, key, &pair_ops, &p->dialler);
+	p->dialler.s = subflow_dial(&p->t.w, "127.0.0.1", p->port, DIAL_WAIT_MS, &hello, key,
+				    &pair_ops, &p->dialler);
 	assert_non_null(p->dialler.s);
 	await(&p->t.w, p->dialler.s->out_bytes > 0);
 	fd = accept(p->listener, NULL, NULL);

@@ -11,6 +11,7 @@
 struct end {
 	struct subflow *s;
 	unsigned int ups, frames, rooms, blocks, losses;
+	bool has_ended; /* at the loss */
 	struct hello_ack ack;
 	char why[512];
 	int answer;		  /* what ops->frame returns */

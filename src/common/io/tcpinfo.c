@@ -1,0 +1,35 @@
+/* Linux's TCP: see tcpinfo.h. */
+#include "common/io/tcpinfo.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
+
+int tcpinfo_look(int fd, struct stall_look *ret)
+{
+	struct tcp_info info = {.tcpi_snd_wnd = UINT32_MAX};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return -errno;
+	*ret = (struct stall_look){
+		.unacked_segments = info.tcpi_unacked,
+		.unsent_bytes = info.tcpi_notsent_bytes,
+		.is_window_closed = info.tcpi_snd_wnd == 0,
+		.delivered = info.tcpi_delivered,
+		.sent_ms = info.tcpi_last_data_sent,
+		.heard_ms = info.tcpi_last_ack_recv,
+		.rtt_us = info.tcpi_rtt,
+	};
+	return 0;
+}
+
+void tcpinfo_set_rto_max(int fd, int rto_max_ms)
+{
+	setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &rto_max_ms, sizeof(rto_max_ms));
+}
