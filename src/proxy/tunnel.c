@@ -76,8 +76,11 @@ static void run(struct deferred *d)
 {
 	struct proxy_tunnel *t = container_of(d, struct proxy_tunnel, run);
 
-	if (t->relay)
-		relay_run(t->relay);
+	if (!t->relay)
+		return;
+	relay_run(t->relay);
+	if (t->relay->hop_count[HOP_DOWN] == 0)
+		t->ack.instance = 0;
 }
 
 static void drop_hop(struct proxy_tunnel *t, struct hop **hop)
@@ -163,8 +166,6 @@ static void on_downstream_down(struct uplink *u, const char *why)
 
 	(void)why;
 	drop_hop(t, &d->hop);
-	if (t->relay->hop_count[HOP_DOWN] == 0)
-		t->ack.instance = 0;
 }
 
 static void tunnel_free_when_closed(struct proxy_tunnel *t)

@@ -120,6 +120,8 @@ static void on_dead(struct vside *s)
 		free_up(h);
 	else
 		vdial_again(&h->dial);
+	if (r)
+		relay_run(r->relay);
 	if (r && list_is_empty(&r->ups))
 		end_relay(r);
 }

@@ -1,19 +1,17 @@
 /* The forwarding of one tunnel at one proxy: straight through while a hop has room, over two
- * short queues for each direction while none has, with news of dead hops for the ends. */
-#include "common/flow/relay.h"
+ * short queues for each direction while none has. Its hops come, stall, drain and die. */
+#include "common/flow/relay_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/* Small payloads that wait share chunks of this size. */
-#define KEEP_BYTES (8 * COPYBREAK_BYTES)
-
-static enum hop_side other_side(enum hop_side side)
-{
-	return side == HOP_UP ? HOP_DOWN : HOP_UP;
-}
 
 /* ---- hops ---- */
+
+/* A hop that is to end is passed over while others stay; without one it is still the only way. */
+static bool can_take(const struct relay *r, const struct hop *h)
+{
+	return !h->is_blocked && !h->is_stalled && !h->out_done &&
+	       (hop_stays(h) || r->stay_count[h->side] == 0);
+}
 
 /* Start-time fair queueing (Goyal, Vin and Cheng 1996) over the hops that have room: the hop that
  * has sent least for its weight. NULL when none has room. */
@@ -22,13 +20,13 @@ static struct hop *pick_hop(struct relay *r, enum hop_side side)
 	struct relay_queue *q = &r->queue[side];
 	struct hop *best = NULL;
 
-	if (q->current && !q->current->is_blocked && q->burst_bytes < RELAY_BURST_BYTES)
+	if (q->current && can_take(r, q->current) && q->burst_bytes < RELAY_BURST_BYTES)
 		return q->current;
 	q->burst_bytes = 0;
 	list_for_each(node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
-		if (!h->is_blocked && (!best || h->pass < best->pass))
+		if (can_take(r, h) && (!best || h->pass < best->pass))
 			best = h;
 	}
 	q->current = best;
@@ -50,152 +48,35 @@ static void account_sent(struct relay *r, struct hop *h, const struct frame *hea
 		h->sent_bytes += head->len;
 }
 
-static void send_on(struct relay *r, struct hop *h, const struct frame *head,
-		    const uint8_t *control, const struct slice *data)
+void relay_send_on(struct relay *r, struct hop *h, const struct frame *head, const uint8_t *control,
+		   const struct slice *data)
 {
 	account_sent(r, h, head);
 	r->ops->send(h, head, control, data);
 }
 
-/* Tells those who feed `side` when its queue has become full, or free again. */
-static void update_pause(struct relay *r, enum hop_side side)
+void relay_recount(struct relay *r, enum hop_side side)
 {
-	struct relay_queue *q = &r->queue[side];
-	size_t mark = q->is_full ? RELAY_QUEUE_BYTES / 2 : RELAY_QUEUE_BYTES;
-	bool is_full = q->bytes > mark;
+	size_t stay = 0, talking = 0;
 
-	if (is_full == q->is_full)
-		return;
-	q->is_full = is_full;
-	list_for_each(node, &r->hops[other_side(side)]) {
-		struct hop *h = container_of(node, struct hop, node);
-
-		h->is_paused = is_full;
-		r->ops->pause(h, is_full);
-	}
-}
-
-/* ---- queues ---- */
-
-/* A reference to what will be sent later. A small payload does not hold the chunk it came in. */
-static struct slice keep(struct relay *r, const uint8_t *bytes, uint32_t len, struct chunk *from)
-{
-	struct slice kept = {.at = (uint8_t *)bytes, .len = len};
-	struct chunk *c = r->keep;
-
-	if (len == 0)
-		return (struct slice){0};
-	if (from && len > COPYBREAK_BYTES) {
-		kept.chunk = chunk_ref(from);
-		return kept;
-	}
-	if (!c || c->size - c->fill < len) {
-		chunk_unref(c);
-		c = r->keep = chunk_new(r->chunks, KEEP_BYTES);
-	}
-	kept.chunk = chunk_ref(c);
-	kept.at = memcpy(c->bytes + c->fill, bytes, len);
-	c->fill += len;
-	return kept;
-}
-
-static void enqueue(struct relay *r, enum hop_side side, const struct frame *head,
-		    const uint8_t *control, const struct slice *data)
-{
-	struct relay_queue *q = &r->queue[side];
-	struct relay_item *item = slab_alloc(r->items);
-	bool is_data = head->type == FRAME_DATA;
-
-	item->head = *head;
-	item->data = keep(r, is_data && head->len ? data->at : control, head->len,
-			  is_data ? data->chunk : NULL);
-	list_push_back(is_data ? &q->data : &q->control, &item->node);
-	q->bytes += sizeof(*item) + head->len;
-	update_pause(r, side);
-}
-
-static struct relay_item *dequeue(struct relay_queue *q)
-{
-	struct list *node = list_pop_front(list_is_empty(&q->control) ? &q->data : &q->control);
-	struct relay_item *item;
-
-	if (!node)
-		return NULL;
-	item = container_of(node, struct relay_item, node);
-	q->bytes -= sizeof(*item) + item->head.len;
-	return item;
-}
-
-static void free_item(struct relay *r, struct relay_item *item)
-{
-	chunk_unref(item->data.chunk);
-	slab_free(r->items, item);
-}
-
-static void clear_queue(struct relay *r, enum hop_side side)
-{
-	struct relay_item *item;
-
-	while ((item = dequeue(&r->queue[side])))
-		free_item(r, item);
-	update_pause(r, side);
-}
-
-static void send_item(struct relay *r, struct hop *h, const struct relay_item *item)
-{
-	if (item->head.type == FRAME_DATA)
-		send_on(r, h, &item->head, NULL, &item->data);
-	else
-		send_on(r, h, &item->head, item->data.at, NULL);
-}
-
-/* ---- events ---- */
-
-static void send_events(struct relay *r, struct hop *h)
-{
-	for (uint8_t kind = 0; kind < RELAY_EVENT_KINDS && !h->is_blocked; kind++) {
-		uint8_t payload[sizeof(uint64_t)];
-		struct frame head = {.type = (uint8_t)(FRAME_PATH_LOST + kind)};
-
-		if (!h->pending_events[kind])
-			continue;
-		head.len = (uint32_t)u64_encode(h->pending_events[kind], payload, sizeof(payload));
-		h->pending_events[kind] = 0;
-		send_on(r, h, &head, payload, NULL);
-	}
-}
-
-static void announce(struct relay *r, enum hop_side side, uint8_t type, uint64_t id)
-{
 	list_for_each(node, &r->hops[side]) {
-		struct hop *h = container_of(node, struct hop, node);
+		const struct hop *h = container_of(node, struct hop, node);
 
-		h->pending_events[type - FRAME_PATH_LOST] = id;
-		send_events(r, h);
+		stay += hop_stays(h);
+		talking += !h->in_done;
 	}
+	r->stay_count[side] = stay;
+	/* Hops that were retired one after another leave a side that is over. */
+	if (r->hop_count[side] > 0)
+		r->is_over[side] = talking == 0;
 }
 
-/* True the first time. 0 is never an id. */
-static bool is_new_event(struct relay *r, uint64_t id)
+bool relay_has_way(const struct relay *r, enum hop_side side)
 {
-	for (size_t i = 0; i < RELAY_EVENTS; i++)
-		if (r->events[i] == id)
-			return false;
-	r->events[r->event_next] = id;
-	r->event_next = (r->event_next + 1) % RELAY_EVENTS;
-	return true;
-}
-
-static void on_event(struct relay *r, enum hop_side side, const struct frame *head,
-		     const uint8_t *control)
-{
-	uint64_t id;
-
-	if (u64_decode(control, head->len, &id) < 0 || id == 0)
-		return;
-	/* Two proxies may have several subflows between them, and each tells it. */
-	if (is_new_event(r, id))
-		announce(r, side, head->type, id);
+	list_for_each(node, &r->hops[side])
+		if (!container_of(node, struct hop, node)->out_done)
+			return true;
+	return false;
 }
 
 /* ---- for the environment ---- */
@@ -226,6 +107,7 @@ static void take_out(struct relay *r, struct hop *h)
 	r->hop_count[h->side]--;
 	if (r->queue[h->side].current == h)
 		r->queue[h->side].current = NULL;
+	relay_recount(r, h->side);
 }
 
 static void close_hops(struct relay *r, enum hop_side side, const char *why)
@@ -245,8 +127,8 @@ void relay_free(struct relay *r)
 		return;
 	close_hops(r, HOP_UP, "the tunnel ends here");
 	close_hops(r, HOP_DOWN, "the tunnel ends here");
-	clear_queue(r, HOP_UP);
-	clear_queue(r, HOP_DOWN);
+	relay_clear_queue(r, HOP_UP);
+	relay_clear_queue(r, HOP_DOWN);
 	chunk_unref(r->keep);
 	free(r);
 }
@@ -265,6 +147,11 @@ struct hop *relay_add_hop(struct relay *r, enum hop_side side, uint32_t weight, 
 	h->is_paused = r->queue[other_side(side)].is_full;
 	list_push_back(&r->hops[side], &h->node);
 	r->hop_count[side]++;
+	relay_recount(r, side);
+	/* What has ended on the other side was before its time. */
+	if (r->hop_count[other_side(side)] == 0)
+		r->is_over[other_side(side)] = false;
+	relay_tell_stalls(r, side);
 	return h;
 }
 
@@ -274,16 +161,16 @@ void relay_remove_hop(struct relay *r, struct hop *h)
 
 	take_out(r, h);
 	free(h);
-	if (r->hop_count[side] > 0) {
-		if (++r->event_id == 0)
-			r->event_id++;
-		announce(r, other_side(side), FRAME_PATH_LOST, r->event_id);
-		return;
-	}
-	close_hops(r, other_side(side),
-		   side == HOP_DOWN ? "no next hop is left" : "no previous hop is left");
-	clear_queue(r, HOP_UP);
-	clear_queue(r, HOP_DOWN);
+	if (r->hop_count[side] == 0)
+		r->is_over[side] = false;
+	r->has_lost[side] = true;
+	relay_announce_loss(r, side);
+}
+
+void relay_retire_hop(struct relay *r, struct hop *h)
+{
+	take_out(r, h);
+	free(h);
 }
 
 static void forward(struct relay *r, enum hop_side side, const struct frame *head,
@@ -293,12 +180,12 @@ static void forward(struct relay *r, enum hop_side side, const struct frame *hea
 	struct hop *h = NULL;
 
 	/* What waits must not be overtaken for ever by what comes. */
-	if (list_is_empty(&q->control) && list_is_empty(&q->data))
+	if (relay_queue_is_empty(q))
 		h = pick_hop(r, side);
 	if (h)
-		send_on(r, h, head, control, data);
+		relay_send_on(r, h, head, control, data);
 	else
-		enqueue(r, side, head, control, data);
+		relay_enqueue(r, side, head, control, data);
 }
 
 void relay_receive(struct relay *r, struct hop *h, const struct frame *head, const uint8_t *control,
@@ -323,9 +210,11 @@ void relay_receive(struct relay *r, struct hop *h, const struct frame *head, con
 	case FRAME_PATH_LOST:
 	case FRAME_PATH_STALLED:
 	case FRAME_PATH_BACK:
-		on_event(r, side, head, control);
+		relay_on_event(r, side, head, control);
 		return;
 	case FRAME_DRAIN:
+		relay_on_drain(r, h);
+		return;
 	case FRAME_DRAINED:
 	case FRAME_HELLO:
 	case FRAME_HELLO_ACK:
@@ -336,25 +225,67 @@ void relay_receive(struct relay *r, struct hop *h, const struct frame *head, con
 	}
 }
 
+static void send_item(struct relay *r, struct hop *h, const struct relay_item *item)
+{
+	if (item->head.type == FRAME_DATA)
+		relay_send_on(r, h, &item->head, NULL, &item->data);
+	else
+		relay_send_on(r, h, &item->head, item->data.at, NULL);
+}
+
 static void run_side(struct relay *r, enum hop_side side)
 {
 	struct relay_item *item;
 	struct hop *h;
 
 	list_for_each(node, &r->hops[side])
-		send_events(r, container_of(node, struct hop, node));
-	while ((h = pick_hop(r, side)) && (item = dequeue(&r->queue[side]))) {
+		relay_send_events(r, container_of(node, struct hop, node));
+	while ((h = pick_hop(r, side)) && (item = relay_dequeue(&r->queue[side]))) {
 		send_item(r, h, item);
-		free_item(r, item);
+		relay_free_item(r, item);
 	}
-	update_pause(r, side);
+	relay_update_pause(r, side);
 	r->queue[side].current = NULL;
+}
+
+static void hang_up(struct relay *r, const char *why)
+{
+	close_hops(r, HOP_UP, why);
+	close_hops(r, HOP_DOWN, why);
+	r->is_over[HOP_UP] = r->is_over[HOP_DOWN] = false;
+	relay_clear_queue(r, HOP_UP);
+	relay_clear_queue(r, HOP_DOWN);
+}
+
+/* It has lost what was to be its way. Hops that are drained because nothing more will come for them
+ * need none. */
+static bool is_cut_off(const struct relay *r, enum hop_side side)
+{
+	bool needs_none = r->hop_count[side] > 0 && r->is_over[other_side(side)] &&
+			  relay_queue_is_empty(&r->queue[side]);
+
+	return r->has_lost[side] && !relay_has_way(r, side) && !needs_none;
+}
+
+/* Not at once: what was lost may have come back within the turn. */
+static void hang_up_if_due(struct relay *r)
+{
+	if (is_cut_off(r, HOP_DOWN))
+		hang_up(r, "no next hop is left");
+	else if (is_cut_off(r, HOP_UP))
+		hang_up(r, "no previous hop is left");
+	else if (r->must_hang_up)
+		hang_up(r, "what was lost cannot be told");
+	r->must_hang_up = r->has_lost[HOP_UP] = r->has_lost[HOP_DOWN] = false;
 }
 
 void relay_run(struct relay *r)
 {
+	hang_up_if_due(r);
 	run_side(r, HOP_UP);
 	run_side(r, HOP_DOWN);
+	relay_send_drains(r, HOP_UP);
+	relay_send_drains(r, HOP_DOWN);
 	/* A tunnel that is idle holds no memory. */
 	if (r->keep && r->queue[HOP_UP].bytes == 0 && r->queue[HOP_DOWN].bytes == 0) {
 		chunk_unref(r->keep);

@@ -14,12 +14,28 @@
  * from. An event runs on away from the dead hop, over every hop of the other side, until it has
  * reached the end on each path that leads to the dead place, and no other; the opposite
  * direction is told by the neighbour behind the dead place, or by its own dead subflows. If no
- * hop is left, the relay closes the hops of the other side, which tells the neighbours the same.
- * So the loss of an event is itself the loss of a hop, and needs no repetition.
+ * hop is left at the end of the turn, the relay closes the hops of the other side, which tells the
+ * neighbours the same. So the loss of an event is itself the loss of a hop, and needs no
+ * repetition.
  *
  * An event says "what you sent before this arrived may be lost". It concerns the direction
  * opposite to its own, so it may overtake everything; and a newer one says all that an older one
- * did, so a hop without room keeps only the newest. */
+ * did, so a hop without room keeps only the newest.
+ *
+ * A hop that has stalled gets no frame: those of its side go to the others, and PATH_STALLED says
+ * that what it has may be late, as PATH_LOST says of a dead one; PATH_BACK is for people. While all
+ * hops of a side stall nothing is said and frames wait here, for the first that goes on.
+ *
+ * DRAIN on a hop is the last frame in its direction: behind it the hop carries only what is local
+ * to it. Two rules make the ends of a tunnel, and each relay between them, agree:
+ *   1. A hop on which DRAIN came, or that we want to be rid of, gets our DRAIN at once if others of
+ *      its side stay: they carry on, and what is queued goes to them.
+ *   2. When DRAIN has come on every hop of a side, nothing more will come from there. Once what is
+ *      queued towards the other side has gone out, every hop there gets our DRAIN. Until the same
+ *      comes back from there, the hops of the first side are still the way back.
+ * So a drain of the last way of a tunnel runs through all relays to the other end and back. A hop
+ * on which DRAIN was answered goes without loss (relay_retire_hop). If a loss cannot be told
+ * because DRAIN was said on all hops of the other side, the relay hangs up on both. */
 #ifndef FLOW_RELAY_H
 #define FLOW_RELAY_H
 
@@ -43,9 +59,14 @@ struct hop {
 	void *user;
 	enum hop_side side;
 	uint32_t weight;
-	double pass;	 /* bytes sent / weight, see pick_hop */
-	bool is_blocked; /* set by the environment: it can take no frame now */
-	bool is_paused;	 /* the environment must not read it; a hop may be born so */
+	double pass;	  /* bytes sent / weight, see pick_hop */
+	bool is_blocked;  /* set by the environment: it can take no frame now */
+	bool is_paused;	  /* the environment must not read it; a hop may be born so */
+	bool is_stalled;  /* by relay_set_stalled */
+	bool is_told;	  /* PATH_STALLED has been said of it */
+	bool is_unwanted; /* by relay_drain_hop */
+	bool in_done;	  /* DRAIN came: no more frames will */
+	bool out_done;	  /* DRAIN was sent: no more frames may be */
 	uint64_t pending_events[RELAY_EVENT_KINDS]; /* the newest of each kind; 0: none */
 	uint64_t sent_bytes, received_bytes;	    /* payload of DATA */
 	struct list node;			    /* relay.hops[side] */
@@ -61,6 +82,9 @@ struct relay_ops {
 	/* Close this hop: its tunnel goes nowhere. It has been taken out already; the
 	 * environment frees what it has of it, `h` is freed after the call. */
 	void (*close)(struct hop *h, const char *why);
+	/* Our DRAIN was answered, so the peer has read all: close this hop in order and retire it,
+	 * after the call. (Where the peer's came first, the peer closes.) NULL: not told. */
+	void (*drained)(struct hop *h);
 };
 
 struct relay_queue {
@@ -81,8 +105,11 @@ struct relay {
 	struct slab *items; /* of struct relay_item; shared by a worker's relays */
 	struct chunk *keep; /* small payloads that must wait are copied into it */
 	struct list hops[2];
-	size_t hop_count[2];
-	struct relay_queue queue[2]; /* towards that side */
+	size_t hop_count[2], stay_count[2]; /* all; those of which nobody wants the end */
+	bool is_over[2];		    /* DRAIN came on every hop of that side */
+	bool has_lost[2];		    /* it lost a hop in this turn */
+	bool must_hang_up;		    /* of a loss that could not be told */
+	struct relay_queue queue[2];	    /* towards that side */
 	uint64_t events[RELAY_EVENTS];
 	size_t event_next;
 	uint64_t event_id; /* of this relay's last event; they count up from a random number */
@@ -102,11 +129,21 @@ void relay_free(struct relay *r); /* closes what is left; NULL is fine */
 
 /* A subflow of the tunnel is up. `weight` > 0. The relay owns the hop. */
 struct hop *relay_add_hop(struct relay *r, enum hop_side side, uint32_t weight, void *user);
-/* The hop's subflow is gone. Frees `h`. May close hops of the other side (ops->close). */
+/* The hop's subflow is gone, and perhaps frames with it. Frees `h`. relay_run follows, and may
+ * close hops (ops->close) if no other has come until then. */
 void relay_remove_hop(struct relay *r, struct hop *h);
+/* It was drained both ways and has ended in order. Frees `h`. relay_run follows. */
+void relay_retire_hop(struct relay *r, struct hop *h);
+/* We want to be rid of it. If others of its side stay, DRAIN goes out on it by relay_run, and
+ * ops->drained follows; if not, it waits until others come. */
+void relay_drain_hop(struct relay *r, struct hop *h);
+/* The hop's peer acknowledges nothing, or does again. relay_run follows. */
+void relay_set_stalled(struct relay *r, struct hop *h, bool is_stalled);
+/* There is a hop on that side on which frames may be sent. */
+bool relay_has_way(const struct relay *r, enum hop_side side);
 
 /* A frame that came on `h` (borrowed): not the hop-local HELLO, HELLO_ACK, AUTH, PING, PONG.
- * DRAIN and DRAINED are for later and are dropped. */
+ * DRAINED is dropped. */
 void relay_receive(struct relay *r, struct hop *h, const struct frame *head, const uint8_t *control,
 		   const struct slice *data);
 
