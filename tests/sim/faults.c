@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define DOWN_US_MAX (3 * US_PER_S)
+#define STALL_US_MAX (5 * US_PER_S)
 #define OUTAGE_US (2 * SESSION_WAIT_MS * US_PER_MS)
 
 static void strike(void *arg);
@@ -27,15 +28,37 @@ void faults_done(struct faults *f)
 
 /* ---- random ---- */
 
+static struct vlink *draw_link(struct faults *f)
+{
+	struct vlink *l = f->links->first;
+
+	for (uint64_t i = rng_below(&f->world->rng, f->links->count); i > 0; i--)
+		l = l->next;
+	return l;
+}
+
+/* TCP gives up in the end, or goes on as if nothing had been. */
+static void stall_one(struct faults *f)
+{
+	struct world *w = f->world;
+	unsigned directions = world_chance(w, 50) ? 3 : 1 + (unsigned)world_chance(w, 50);
+	uint64_t last_us = world_scale(w, US_PER_MS, STALL_US_MAX);
+
+	vlink_stall(draw_link(f), directions, w->now_us + last_us, world_chance(w, 25));
+}
+
 static void strike(void *arg)
 {
 	struct faults *f = arg;
-	struct vlink *l = f->links->first;
 
 	if (f->is_outage) {
 		for (unsigned i = 0; i < f->proxy_count; i++)
 			vproxy_kill(&f->proxies[i], OUTAGE_US);
 		f->strikes_left = 0;
+		return;
+	}
+	if (f->links->count > 0 && world_chance(f->world, f->stall_percent)) {
+		stall_one(f);
 		return;
 	}
 	if (!f->only_links && f->proxy_count && world_chance(f->world, 50)) {
@@ -44,11 +67,8 @@ static void strike(void *arg)
 		vproxy_kill(p, world_scale(f->world, US_PER_MS, DOWN_US_MAX));
 		return;
 	}
-	if (f->links->count == 0)
-		return;
-	for (uint64_t i = rng_below(&f->world->rng, f->links->count); i > 0; i--)
-		l = l->next;
-	vlink_kill(l);
+	if (f->links->count > 0)
+		vlink_kill(draw_link(f));
 }
 
 void faults_on_delivered(struct faults *f, uint64_t len)

@@ -1,5 +1,6 @@
-/* What breaks in a run, and when. Random faults strike as the run makes progress. Besides, half
- * of the seeds have one aimed fault: the proxy at a given place dies when a frame of a given kind
+/* What breaks in a run, and when. Random faults strike as the run makes progress: proxies die,
+ * links break, or (in half of the runs) stall for a while, some of them for ever. Besides, half of
+ * the seeds have one aimed fault: the proxy at a given place dies when a frame of a given kind
  * passes it in a given direction, before it is forwarded, after, or when it has left. */
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H
@@ -43,6 +44,7 @@ struct faults {
 	struct fault_aim aim;
 	unsigned passes_left; /* frames of the kind to let pass */
 	unsigned strikes_left;
+	unsigned stall_percent; /* of the strikes */
 	uint64_t strike_every_bytes, strike_at_bytes, delivered_bytes;
 	bool is_outage;	 /* all proxies die, for longer than sessions wait */
 	bool only_links; /* random faults leave proxies alone */

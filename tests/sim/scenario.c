@@ -184,7 +184,8 @@ static void draw_faults(struct scenario *s, bool is_aimed, unsigned aim)
 	struct faults *f = &s->faults;
 
 	faults_init(f, w, &s->links, s->proxies, s->proxy_count);
-	f->strikes_left = (unsigned)world_scale(w, 0, 12);
+	f->strikes_left = (unsigned)world_scale(w, 0, 20);
+	f->stall_percent = world_chance(w, 50) ? 60 : 0;
 	f->strike_every_bytes = world_scale(w, 1, 200 * KIB);
 	f->strike_at_bytes = world_scale(w, 0, 200 * KIB);
 	f->is_outage = s->proxy_count && !is_aimed && world_chance(w, 3);

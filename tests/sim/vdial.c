@@ -15,7 +15,7 @@ static void backoff(struct vdial *d)
 		d->backoff_us = REDIAL_MAX_MS * US_PER_MS;
 }
 
-static void say_hello(struct vdial *d)
+static void say_hello(const struct vdial *d, struct vside *side)
 {
 	uint8_t payload[HELLO_PAYLOAD_MAX];
 	struct frame head = {.type = FRAME_HELLO};
@@ -28,24 +28,39 @@ static void say_hello(struct vdial *d)
 	};
 
 	head.len = (uint32_t)hello_encode(&hello, payload, sizeof(payload));
-	vlink_send(d->side, &head, payload, NULL);
+	vlink_send(side, &head, payload, NULL);
+}
+
+static struct vside *connect_one(const struct vdial *d)
+{
+	struct vnode *to = d->way.to;
+	struct vlink *l = vlink_new(d->from->world, d->from->links, &d->way.link);
+
+	vlink_attach(&l->side[0], d->ops, d->user, d->from->name, d->pool);
+	to->accept(to, &l->side[1]);
+	say_hello(d, &l->side[0]);
+	return &l->side[0];
 }
 
 static void connect_now(void *arg)
 {
 	struct vdial *d = arg;
-	struct vnode *to = d->way.to;
-	struct vlink *l;
 
-	if (to->is_down) {
+	if (d->way.to->is_down)
 		backoff(d);
-		return;
-	}
-	l = vlink_new(d->from->world, d->from->links, &d->way.link);
-	d->side = &l->side[0];
-	vlink_attach(d->side, d->ops, d->user, d->from->name, d->pool);
-	to->accept(to, &l->side[1]);
-	say_hello(d);
+	else
+		d->side = connect_one(d);
+}
+
+static void connect_fresh(void *arg)
+{
+	struct vdial *d = arg;
+	struct world *w = d->from->world;
+
+	vdial_drop_fresh(d);
+	if (!d->way.to->is_down)
+		d->fresh = connect_one(d);
+	world_timer_set(w, &d->fresh_timer, w->now_us + FRESH_DIAL_MS * US_PER_MS);
 }
 
 void vdial_start(struct vdial *d, struct vnode *from, const struct vway *way, unsigned tunnel,
@@ -58,7 +73,8 @@ void vdial_start(struct vdial *d, struct vnode *from, const struct vway *way, un
 			    .ops = ops,
 			    .user = user,
 			    .backoff_us = REDIAL_MIN_MS * US_PER_MS,
-			    .timer = {.fire = connect_now, .arg = d}};
+			    .timer = {.fire = connect_now, .arg = d},
+			    .fresh_timer = {.fire = connect_fresh, .arg = d}};
 	/* A TCP handshake away. */
 	world_timer_set(from->world, &d->timer, from->world->now_us + 2 * way->link.delay_us);
 }
@@ -70,6 +86,7 @@ void vdial_up(struct vdial *d)
 
 static void hang_up(struct vdial *d)
 {
+	vdial_set_stalled(d, false);
 	if (d->side)
 		vlink_close(d->side);
 	d->side = NULL;
@@ -85,6 +102,36 @@ void vdial_stop(struct vdial *d)
 {
 	hang_up(d);
 	world_timer_stop(d->from->world, &d->timer);
+}
+
+void vdial_set_stalled(struct vdial *d, bool is_stalled)
+{
+	struct world *w = d->from->world;
+
+	if (is_stalled) {
+		world_timer_set(w, &d->fresh_timer, w->now_us + FRESH_DIAL_MS * US_PER_MS);
+	} else {
+		world_timer_stop(w, &d->fresh_timer);
+		vdial_drop_fresh(d);
+	}
+}
+
+void vdial_drop_fresh(struct vdial *d)
+{
+	if (d->fresh)
+		vlink_close(d->fresh);
+	d->fresh = NULL;
+}
+
+void vdial_take_fresh(struct vdial *d)
+{
+	struct vside *fresh = d->fresh;
+
+	world_trace(d->from->world, "%s has a fresh connection to %s", d->from->name,
+		    d->way.to->name);
+	d->fresh = NULL;
+	hang_up(d);
+	d->side = fresh;
 }
 
 unsigned vdial_hello_tunnel(const struct deframed *hello)

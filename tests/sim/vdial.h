@@ -27,10 +27,11 @@ struct vdial {
 	unsigned tunnel;
 	struct chunk_pool *pool;
 	const struct vside_ops *ops;
-	void *user;	    /* of the sides */
-	struct vside *side; /* NULL: there is none now */
+	void *user;	     /* of the sides */
+	struct vside *side;  /* NULL: there is none now */
+	struct vside *fresh; /* dialled beside it, because it has stalled; NULL: none */
 	uint64_t backoff_us;
-	struct world_timer timer;
+	struct world_timer timer, fresh_timer;
 };
 
 /* Dials at once. */
@@ -41,6 +42,13 @@ void vdial_up(struct vdial *d);
 /* Closes the side if there is one, and dials again after a while. */
 void vdial_again(struct vdial *d);
 void vdial_stop(struct vdial *d);
+
+/* The side has stalled, or goes on: a fresh one is dialled beside it, or dropped. */
+void vdial_set_stalled(struct vdial *d, bool is_stalled);
+/* The fresh one is dead. */
+void vdial_drop_fresh(struct vdial *d);
+/* The fresh one answered: it takes the place of the side, which is closed. */
+void vdial_take_fresh(struct vdial *d);
 
 /* The other half of the handshake. */
 unsigned vdial_hello_tunnel(const struct deframed *hello);

@@ -1,6 +1,8 @@
 /* A virtual TCP connection: frames go in, are encoded, travel with a delay and a rate, arrive in
  * reads of random size and are cut into frames again. In order and reliable until it dies: then
- * what was on its way in both directions is lost, and each side sees it somewhat later.
+ * what was on its way in both directions is lost, and each side sees it somewhat later. It may also
+ * carry nothing for a while, in one direction or both, and then go on with nothing lost, as TCP
+ * does.
  *
  * A link is made with two open sides; each is closed once by its user, in or after ops->dead.
  * The link frees itself when both are. */
@@ -20,6 +22,9 @@ struct vside_ops {
 	void (*batch)(struct vside *s); /* after some frames */
 	void (*room)(struct vside *s);	/* vlink_send had said no */
 	void (*dead)(struct vside *s);	/* must close it */
+	/* What it sent has not been acknowledged for VLINK_STALL_SEEN_US, or is again. NULL: not
+	 * told; it is in is_stalled. */
+	void (*stalled)(struct vside *s, bool is_stalled);
 };
 
 struct vside {
@@ -31,7 +36,8 @@ struct vside {
 	struct chunk *read; /* what arrives is put into it */
 	struct deframer deframer;
 	struct world_timer dead_timer;
-	bool is_paused, is_blocked, is_closed;
+	struct world_timer stall_timer;
+	bool is_paused, is_blocked, is_closed, is_stalled;
 };
 
 struct vseg {
@@ -46,6 +52,7 @@ struct vpipe {
 	struct vseg *first, *last;
 	size_t bytes;	  /* not yet read at the other side */
 	uint64_t busy_us; /* until then it is sending what it has */
+	uint64_t hold_us; /* nothing arrives before */
 	struct world_timer arrival;
 };
 
@@ -59,7 +66,8 @@ struct vlink {
 	struct vlink_config config;
 	struct vside side[2];
 	struct vpipe pipe[2]; /* [i]: from side i */
-	bool is_dead;
+	bool is_dead, is_stalled, is_fatal;
+	struct world_timer go_on_timer;
 	unsigned busy;		   /* a delivery is under way */
 	struct vlink *prev, *next; /* all links, for faults */
 	struct vlink **head;
@@ -85,6 +93,12 @@ void vlink_pause(struct vside *s, bool is_paused);
 /* The user lets go. The other side, when it is still open, sees the end of the connection; what
  * was sent before still arrives, or not, by chance. */
 void vlink_close(struct vside *s);
+
+#define VLINK_STALL_SEEN_US (50 * US_PER_MS)
+
+/* Nothing arrives until then in these directions (bit i: from side i), and neither side hears an
+ * acknowledgement of what it sends. Then it breaks, or all that was sent arrives. */
+void vlink_stall(struct vlink *l, unsigned directions, uint64_t until_us, bool is_fatal);
 
 /* It breaks: both sides that are open see it later. */
 void vlink_kill(struct vlink *l);

@@ -115,6 +115,10 @@ static void on_dead(struct vside *s)
 	struct vhop *h = s->user;
 	struct vrelay *r = h->relay;
 
+	if (s == h->dial.fresh) {
+		vdial_drop_fresh(&h->dial);
+		return;
+	}
 	lose_hop(h);
 	if (h->to == HOP_UP)
 		free_up(h);
@@ -132,6 +136,8 @@ static void add_hop(struct vhop *h, uint32_t weight)
 {
 	h->hop = relay_add_hop(h->relay->relay, h->to, weight, h);
 	h->hop->is_blocked = side_of(h)->is_blocked;
+	if (side_of(h)->is_stalled)
+		relay_set_stalled(h->relay->relay, h->hop, true);
 	vlink_pause(side_of(h), h->hop->is_paused);
 }
 
@@ -204,6 +210,10 @@ static void on_frame(struct vside *s, const struct deframed *f)
 	if (f->head.type == FRAME_HELLO) {
 		on_hello(h, vdial_hello_tunnel(f));
 	} else if (f->head.type == FRAME_HELLO_ACK) {
+		if (s == h->dial.fresh) {
+			lose_hop(h);
+			vdial_take_fresh(&h->dial);
+		}
 		vdial_up(&h->dial);
 		add_hop(h, h->dial.way.weight);
 		answer_ups(h->relay);
@@ -234,10 +244,25 @@ static void on_room(struct vside *s)
 	relay_run(h->relay->relay);
 }
 
+static void on_stalled(struct vside *s, bool is_stalled)
+{
+	struct vhop *h = s->user;
+
+	if (s == h->dial.fresh || h->proxy->is_doomed)
+		return;
+	if (h->to == HOP_DOWN)
+		vdial_set_stalled(&h->dial, is_stalled);
+	if (!h->hop)
+		return;
+	relay_set_stalled(h->relay->relay, h->hop, is_stalled);
+	relay_run(h->relay->relay);
+}
+
 static const struct vside_ops hop_ops = {
 	.frame = on_frame,
 	.batch = on_batch,
 	.room = on_room,
+	.stalled = on_stalled,
 	.dead = on_dead,
 };
 
