@@ -10,6 +10,9 @@
 #define TCP_RTO_MAX_MS 44
 #endif
 
+/* TCP_CLOSE of the C library's header. */
+#define STATE_CLOSE 7
+
 int tcpinfo_look(int fd, struct stall_look *ret)
 {
 	struct tcp_info info = {.tcpi_snd_wnd = UINT32_MAX};
@@ -17,6 +20,9 @@ int tcpinfo_look(int fd, struct stall_look *ret)
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return -errno;
+	/* By a reset; nothing is outstanding then, and nothing has arrived. */
+	if (info.tcpi_state == STATE_CLOSE)
+		return -ENOTCONN;
 	*ret = (struct stall_look){
 		.unacked_segments = info.tcpi_unacked,
 		.unsent_bytes = info.tcpi_notsent_bytes,

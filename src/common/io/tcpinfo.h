@@ -5,8 +5,8 @@
 
 #include "common/io/stall.h"
 
-/* All but now_us. 0 or a negative errno. What an older kernel does not tell is taken for an open
- * window. */
+/* All but now_us. 0 or a negative errno: -ENOTCONN when the connection is dead. What an older
+ * kernel does not tell is taken for an open window. */
 int tcpinfo_look(int fd, struct stall_look *ret);
 
 /* The longest pause between two retransmissions. From Linux 6.15 on; others ignore it. */
