@@ -79,6 +79,10 @@ static const struct metric path_metrics[] = {
 	 "Payload bytes received on the path that were there already."},
 	{NULL, "dials", "mpp_path_dials_total", "counter", 0, "Connection attempts."},
 	{NULL, "losses", "mpp_path_losses_total", "counter", 0, "Connections lost."},
+	{NULL, "stalls", "mpp_path_stalls_total", "counter", 0,
+	 "Times that nothing sent on the connection arrived for long."},
+	{NULL, "redials", "mpp_path_redials_total", "counter", 0,
+	 "Stalled connections that a fresh one has replaced."},
 };
 
 static void print_head(FILE *out, const char *name, const char *type, const char *help)

@@ -134,17 +134,56 @@ static void handle_close(struct daemon *d, struct control_request *req)
 	drain(d, (uint32_t)drain_ms);
 }
 
-static void handle_topo(struct daemon *d, struct control_request *req, control_handle *handle)
+static void no_topology(void *user, struct control_request *req)
 {
-	if (!handle)
-		control_reply_error(req, "unsupported",
-				    "%s has no topology to update: start "
-				    "another one beside it",
-				    d->ops->program);
-	else if (d->state != DAEMON_RUNNING)
-		control_reply_error(req, "busy", "the module is ending");
-	else
-		handle(d, req);
+	const struct daemon *d = user;
+
+	control_reply_error(req, "unsupported",
+			    "%s has no topology to update: add_path and remove_path change one "
+			    "address at a time",
+			    d->ops->program);
+}
+
+/* What changes the module: not while it ends. True when there is such an operation. */
+static bool handle_change(struct daemon *d, const char *op, struct control_request *req)
+{
+	const struct daemon_ops *ops = d->ops;
+	const struct {
+		const char *op;
+		control_handle *handle;
+	} changes[] = {
+		{"update_topo_pre", ops->update_topo_pre ? ops->update_topo_pre : no_topology},
+		{"update_topo", ops->update_topo ? ops->update_topo : no_topology},
+		{"abort_topo", ops->abort_topo ? ops->abort_topo : no_topology},
+		{"set_weight", ops->set_weight},
+		{"add_path", ops->add_path},
+		{"remove_path", ops->remove_path},
+		{"set_scheduler", ops->set_scheduler},
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		if (strcmp(op, changes[i].op) != 0 || !changes[i].handle)
+			continue;
+		if (d->state == DAEMON_RUNNING)
+			changes[i].handle(d, req);
+		else
+			control_reply_error(req, "busy", "the module is ending");
+		return true;
+	}
+	return false;
+}
+
+static void say_unknown(const struct daemon *d, const char *op, struct control_request *req)
+{
+	const struct daemon_ops *ops = d->ops;
+
+	control_reply_error(
+		req, "unknown_op",
+		"no operation \"%.64s\"; there are health_check, stats, paths, "
+		"sessions, reset, close, update_topo_pre, update_topo, abort_topo%s%s%s%s",
+		op, ops->set_weight ? ", set_weight" : "", ops->add_path ? ", add_path" : "",
+		ops->remove_path ? ", remove_path" : "",
+		ops->set_scheduler ? ", set_scheduler" : "");
 }
 
 static void handle_request(void *user, struct control_request *req)
@@ -175,18 +214,8 @@ static void handle_request(void *user, struct control_request *req)
 		}
 	if (strcmp(op, "close") == 0)
 		handle_close(d, req);
-	else if (strcmp(op, "update_topo_pre") == 0)
-		handle_topo(d, req, ops->update_topo_pre);
-	else if (strcmp(op, "update_topo") == 0)
-		handle_topo(d, req, ops->update_topo);
-	else if (strcmp(op, "abort_topo") == 0)
-		handle_topo(d, req, ops->abort_topo);
-	else
-		control_reply_error(req, "unknown_op",
-				    "no operation \"%.64s\"; there are "
-				    "health_check, stats, paths, sessions, reset, close, "
-				    "update_topo_pre, update_topo, abort_topo",
-				    op);
+	else if (!handle_change(d, op, req))
+		say_unknown(d, op, req);
 }
 
 struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id)

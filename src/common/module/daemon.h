@@ -49,6 +49,8 @@ struct daemon_ops {
 	void (*worker_freed)(struct worker *w);
 	/* Topology: each leads to one reply. NULL: not supported by this module. */
 	control_handle *update_topo_pre, *update_topo, *abort_topo;
+	/* So too; NULL: unknown to this module. Not called while it ends. */
+	control_handle *set_weight, *add_path, *remove_path, *set_scheduler;
 };
 
 enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_STOPPING };

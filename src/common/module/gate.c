@@ -159,6 +159,16 @@ void gate_keep(struct gate *g, const struct conf_address *list, size_t count)
 			listener_free(listener_of(node));
 }
 
+void gate_set_ratio(struct gate *g, const struct conf_address *listener)
+{
+	list_for_each(node, &g->listeners) {
+		struct conf_address *a = &listener_of(node)->address;
+
+		if (conf_address_is_same(a, listener))
+			a->ratio = listener->ratio;
+	}
+}
+
 void gate_close(struct gate *g)
 {
 	list_for_each_safe(node, &g->listeners)

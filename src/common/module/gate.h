@@ -41,6 +41,8 @@ int gate_start(struct gate *g);
 int gate_add(struct gate *g, const struct conf_address *list, size_t count, char ret_why[256]);
 /* Closes those that are not in `list`. What came in by them stays. */
 void gate_keep(struct gate *g, const struct conf_address *list, size_t count);
+/* The ratio of what comes in by this listener from now on. */
+void gate_set_ratio(struct gate *g, const struct conf_address *listener);
 void gate_close(struct gate *g);
 
 #endif

@@ -15,7 +15,7 @@ const struct conf_address *topo_find(const struct conf_address *list, size_t cou
 	return NULL;
 }
 
-static uint32_t mean_ratio(const struct conf_address *known, size_t count)
+uint32_t topo_mean_ratio(const struct conf_address *known, size_t count)
 {
 	uint64_t sum = 0;
 
@@ -25,25 +25,32 @@ static uint32_t mean_ratio(const struct conf_address *known, size_t count)
 	return sum >= count && count > 0 ? (uint32_t)(sum / count) : 1;
 }
 
-static int parse_address(const json_t *j, size_t index, struct conf_address *ret, char why[256])
+/* `place` is where it stands in the request, for the error: "" or "addresses[1].". */
+static int parse_address(const json_t *j, const char *place, struct conf_address *ret,
+			 char why[256])
 {
 	const json_t *host = json_object_get(j, "host"), *port = json_object_get(j, "port");
 	const json_t *ratio = json_object_get(j, "ratio");
 	json_int_t p = json_integer_value(port), r = json_integer_value(ratio);
+	struct conf_address a = {.port = (uint16_t)p, .ratio = (uint32_t)r};
 
-	*ret = (struct conf_address){.port = (uint16_t)p, .ratio = (uint32_t)r};
-	if (!json_is_string(host) || parse_host(json_string_value(host), ret->host) < 0)
-		snprintf(why, 256, "addresses[%zu].host: expected an address or a host name",
-			 index);
+	if (!json_is_string(host) || parse_host(json_string_value(host), a.host) < 0)
+		snprintf(why, 256, "%shost: expected an address or a host name", place);
 	else if (!json_is_integer(port) || p < 1 || p > UINT16_MAX)
-		snprintf(why, 256, "addresses[%zu].port: expected a whole number from 1 to 65535",
-			 index);
+		snprintf(why, 256, "%sport: expected a whole number from 1 to 65535", place);
 	else if (ratio && (!json_is_integer(ratio) || r < 1 || r > RATIO_MAX))
-		snprintf(why, 256, "addresses[%zu].ratio: expected a whole number from 1 to %u",
-			 index, RATIO_MAX);
-	else
+		snprintf(why, 256, "%sratio: expected a whole number from 1 to %u", place,
+			 RATIO_MAX);
+	else {
+		*ret = a;
 		return 0;
+	}
 	return -EINVAL;
+}
+
+int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[256])
+{
+	return parse_address(args, "", ret, ret_why);
 }
 
 int topo_parse(const json_t *args, const struct conf_address *known, size_t known_count,
@@ -60,8 +67,10 @@ int topo_parse(const json_t *args, const struct conf_address *known, size_t know
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct conf_address *same;
+		char place[32];
 
-		if (parse_address(json_array_get(list, i), i, &parsed[i], ret_why) < 0)
+		snprintf(place, sizeof(place), "addresses[%zu].", i);
+		if (parse_address(json_array_get(list, i), place, &parsed[i], ret_why) < 0)
 			return -EINVAL;
 		if (topo_find(parsed, i, &parsed[i])) {
 			snprintf(ret_why, 256, "addresses[%zu]: %.128s:%u is there twice", i,
@@ -70,7 +79,7 @@ int topo_parse(const json_t *args, const struct conf_address *known, size_t know
 		}
 		same = topo_find(known, known_count, &parsed[i]);
 		if (parsed[i].ratio == 0)
-			parsed[i].ratio = same ? same->ratio : mean_ratio(known, known_count);
+			parsed[i].ratio = same ? same->ratio : topo_mean_ratio(known, known_count);
 	}
 	memcpy(ret_addresses, parsed, count * sizeof(parsed[0]));
 	*ret_count = count;
