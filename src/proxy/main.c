@@ -2,11 +2,17 @@
 #include "common/base/log.h"
 #include "proxy/proxy.h"
 
+#include <string.h>
+
 static int start(struct daemon *d)
 {
 	struct proxy *px = d->user;
 	char why[256];
 
+	px->sides[HOP_UP].count = d->conf.listen_count;
+	memcpy(px->sides[HOP_UP].list, d->conf.listen, sizeof(d->conf.listen));
+	px->sides[HOP_DOWN].count = d->conf.backend_count;
+	memcpy(px->sides[HOP_DOWN].list, d->conf.backend, sizeof(d->conf.backend));
 	if (gate_open(&px->gate, d, d->conf.listen, d->conf.listen_count, proxy_arrived, why) < 0) {
 		log_error("%s", why);
 		return 2;
@@ -35,11 +41,14 @@ static const struct daemon_ops ops = {
 	.drain = proxy_drain,
 	.stop = proxy_stop,
 	.worker_freed = proxy_worker_freed,
+	.set_weight = proxy_set_weight,
+	.add_path = proxy_add_path,
+	.remove_path = proxy_remove_path,
 };
 
 int main(int argc, char **argv)
 {
-	struct proxy proxy = {.gate = {.daemon = NULL}};
+	struct proxy proxy = {.is_changing = false};
 
 	return daemon_main(&ops, argc, argv, &proxy);
 }

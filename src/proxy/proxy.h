@@ -9,12 +9,21 @@
 #include "common/module/gate.h"
 #include "common/module/uplink.h"
 
+/* Addresses that are in use, on the main thread. */
+struct address_list {
+	struct conf_address list[CONF_ADDRESSES_MAX];
+	size_t count;
+};
+
 /* What the main thread has. */
 struct proxy {
 	struct gate gate;
+	struct address_list sides[2]; /* HOP_UP: listeners, HOP_DOWN: backends */
+	bool is_changing;	      /* set_weight, add_path or remove_path is at the workers */
 };
 
-/* One tunnel that passes here: it lives as long as it has an upstream subflow. */
+/* One tunnel that passes here: it lives as long as it has an upstream subflow, or a downstream one
+ * that still has to be told that there is none. */
 struct proxy_tunnel {
 	struct list node; /* proxy_worker.tunnels */
 	struct proxy_worker *owner;
@@ -37,6 +46,8 @@ struct upstream {
 	struct hop *hop; /* once it was answered and is up */
 	struct conf_address listener;
 	bool is_answered;
+	bool is_drained; /* both ways, and we began: to be closed */
+	uint64_t stalls;
 };
 
 /* A backend of this tunnel. */
@@ -45,6 +56,17 @@ struct downstream {
 	struct proxy_tunnel *tunnel;
 	struct uplink uplink;
 	struct hop *hop; /* while it is up */
+	bool is_drained; /* as in an upstream */
+	bool is_removed; /* not a backend any more: goes when it is drained or lost */
+	bool is_closing; /* waits for uplink_ops.closed */
+};
+
+/* remove_path, which waits until what came by the address is drained. */
+struct removal {
+	struct task *task; /* NULL: none is under way */
+	enum hop_side side;
+	struct conf_address address;
+	uint64_t until_us;
 };
 
 struct proxy_worker {
@@ -52,10 +74,13 @@ struct proxy_worker {
 	struct daemon *daemon;
 	struct budget budget; /* only its chunks are used */
 	struct slab items;    /* of the relays' queues */
+	struct address_list backends;
 	struct list tunnels;
 	size_t tunnel_count, ending_count;
 	size_t tunnels_max;	/* by the memory limit */
 	uint64_t relayed_bytes; /* of hops that are gone */
+	struct removal removal;
+	uv_timer_t tick; /* looks at the removal */
 	bool is_stopping;
 };
 
@@ -65,9 +90,43 @@ void proxy_worker_open(struct daemon *d, struct worker *w);
 void proxy_worker_freed(struct worker *w);
 /* Hangs up on all sides; it ends by way of the loop. */
 void proxy_end_tunnel(struct proxy_tunnel *t);
+/* Runs the relay at the end of the turn. */
+void proxy_wake(struct proxy_tunnel *t);
+/* The hop's subflow is gone, or about to be: after both have drained, in order or not. */
+void proxy_drop_hop(struct proxy_tunnel *t, struct hop **hop, bool has_ended);
+/* An uplink of the tunnel is closed: the tunnel may be freed. */
+void proxy_uplink_closed(struct proxy_tunnel *t);
+
+/* ---- upstream.c ---- */
+void upstream_accept_take(struct proxy_tunnel *t, struct arrival *a);
+/* An upstream waits for its HELLO_ACK until the way to the egress is there. */
+void upstream_answer(struct upstream *u);
+/* Its subflow is closed, or gone. */
+void upstream_free(struct upstream *u);
+/* The hop goes without loss, if there is one; else with what it had. */
+void upstream_close(struct upstream *u, const char *why);
+/* The ratio of this listener, or how many upstreams share it, has changed. */
+void upstream_share_weight(struct proxy_tunnel *t, const struct conf_address *listener);
+
+/* ---- downstream.c ---- */
+void downstream_open(struct proxy_tunnel *t, const struct conf_address *backend);
+/* For good; its hop goes first, as a loss. */
+void downstream_close(struct downstream *d);
+/* Its hop was closed by the relay: it may begin anew. */
+void downstream_restart(struct downstream *d, const char *why);
+/* It was drained: its hop goes without loss. */
+void downstream_finish(struct downstream *d);
 
 /* ---- tasks.c ---- */
 task_run proxy_health, proxy_stats, proxy_paths, proxy_sessions, proxy_reset, proxy_drain,
 	proxy_stop;
+
+/* ---- change.c: set_weight, add_path, remove_path, on the main thread ---- */
+control_handle proxy_set_weight, proxy_add_path, proxy_remove_path;
+
+/* ---- change_tasks.c: what they do at a worker ---- */
+task_run proxy_weigh, proxy_add_backend, proxy_remove;
+/* Ends the waiting, if there is any: what is not drained yet is closed. */
+void proxy_cut_removal(struct proxy_worker *pw);
 
 #endif

@@ -33,16 +33,40 @@ void proxy_health(struct worker *w, struct task *task)
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
 
+static bool is_draining(const struct hop *h)
+{
+	return h->is_unwanted || h->in_done || h->out_done;
+}
+
+/* Why a hop that there is is not just up; "": it is. */
+static const char *hop_trouble(const struct hop *h)
+{
+	if (h->is_stalled)
+		return "nothing that is sent arrives";
+	if (h->is_unwanted)
+		return "its address is removed";
+	if (h->in_done)
+		return "its peer sends no more";
+	return h->out_done ? "nothing more comes for it" : "";
+}
+
+static const char *hop_state(const struct hop *h)
+{
+	if (is_draining(h))
+		return "draining";
+	return h->is_stalled ? "stalled" : "up";
+}
+
 static json_t *hop_json(const struct proxy_tunnel *t, const struct hop *h, const char *side,
 			const struct subflow *sf, uint32_t ratio)
 {
-	const char *state = h ? "up" : (sf ? "dialling" : "down");
+	const char *state = h ? hop_state(h) : (sf ? "dialling" : "down");
 	char id[TUNNEL_ID_TEXT_BYTES];
 	json_t *j;
 
 	tunnel_id_text(&t->hello.tunnel, id);
 	j = json_pack("{s:s, s:s, s:s, s:s}", "tunnel", id, "side", side, "state", state, "why",
-		      "");
+		      h ? hop_trouble(h) : "");
 	report_put(j, "worker", t->owner->worker->index);
 	report_put(j, "ratio", ratio);
 	report_put(j, "hop_rtt_us", sf ? subflow_hop_rtt_us(sf) : 0);
@@ -59,9 +83,12 @@ static void add_downstreams(json_t *list, const struct proxy_tunnel *t)
 		json_t *j = hop_json(t, d->hop, "backend", u->subflow, u->backend.ratio);
 
 		json_object_set_new(j, "peer", json_string(u->name));
-		json_object_set_new(j, "why", json_string(u->why));
+		if (!d->hop)
+			json_object_set_new(j, "why", json_string(u->why));
 		report_put(j, "dials", u->dials);
+		report_put(j, "redials", u->redials);
 		report_put(j, "losses", u->losses);
+		report_put(j, "stalls", u->stalls);
 		json_array_append_new(list, j);
 	}
 }
@@ -74,6 +101,7 @@ static void add_upstreams(json_t *list, const struct proxy_tunnel *t)
 
 		json_object_set_new(j, "peer", json_string(subflow_peer(u->subflow)));
 		report_put_address(j, "listener", &u->listener);
+		report_put(j, "stalls", u->stalls);
 		json_array_append_new(list, j);
 	}
 }
@@ -140,6 +168,8 @@ void proxy_stop(struct worker *w, struct task *task)
 	struct proxy_worker *pw = w->user;
 
 	pw->is_stopping = true;
+	proxy_cut_removal(pw);
+	uv_close((uv_handle_t *)&pw->tick, NULL);
 	list_for_each_safe(node, &pw->tunnels)
 		proxy_end_tunnel(tunnel_of(node));
 	if (pw->tunnel_count + pw->ending_count == 0)

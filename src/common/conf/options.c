@@ -65,7 +65,7 @@ static const struct option_row rows[OPTION_COUNT] = {
 			       WAIT_CEILING_MS, RESET_WAIT_MS, NULL,
 			       "bytes sent before a reset may still be delivered"},
 	[OPTION_TOPO_WAIT] = {NULL, "topo-wait", KIND_TIME, FIELD(topo_wait_ms), 0, WAIT_CEILING_MS,
-			      TOPO_WAIT_MS, NULL, "update_topo waits for the new addresses"},
+			      TOPO_WAIT_MS, NULL, "update_topo and remove_path wait"},
 	[OPTION_DRAIN_WAIT] = {NULL, "drain-wait", KIND_TIME, FIELD(drain_wait_ms), 0,
 			       WAIT_CEILING_MS, DRAIN_WAIT_MS, NULL,
 			       "close and SIGTERM let sessions finish"},
@@ -315,7 +315,7 @@ static void row_help(const struct option_row *row, FILE *out)
 static bool is_about_sessions(enum option_id id)
 {
 	return id == OPTION_SCHEDULER || id == OPTION_MAX_WINDOW || id == OPTION_MAX_SESSIONS ||
-	       (id >= OPTION_CLIENT_WAIT && id <= OPTION_TOPO_WAIT);
+	       (id >= OPTION_CLIENT_WAIT && id <= OPTION_RESET_WAIT);
 }
 
 void option_help(const struct draft *d, FILE *out)

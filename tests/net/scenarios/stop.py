@@ -26,6 +26,7 @@ HOP = "tunnel worker side peer state why ratio hop_rtt_us sent_bytes received_by
 END = ("index share rate_bps base_rtt_us rtt_us inflight_bytes cap_bytes resent_bytes "
        "duplicate_bytes").split()
 SIDES = {"backend": ["dials", "losses"], "listen": ["listener"]}
+AT_PROXY = {"backend": ["redials", "stalls"], "listen": ["stalls"]}
 SESSION = ("tunnel worker id peer state sent_bytes acked_bytes received_bytes delivered_bytes "
            "send_credit_bytes window_bytes age_ms idle_ms").split()
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEinfNa]+( [0-9]+)?")
@@ -125,7 +126,7 @@ def check_paths(chain, module):
     sides = {chain.ingress: {"backend"}, chain.egress: {"listen"}}.get(module, set(SIDES))
     expect_equal({path["side"] for path in paths}, sides, f"{module.name}: sides")
     for path in paths:
-        wanted = HOP + SIDES[path["side"]] + (END if is_end else [])
+        wanted = HOP + SIDES[path["side"]] + (END if is_end else AT_PROXY[path["side"]])
         expect_equal(sorted(path), sorted(wanted), f"{module.name}: a path's fields")
     titles = module.control("paths").stdout.splitlines()[0].split()
     expect_equal([title in titles for title in ("HOP-RTT", "SHARE", "RTT", "LOSSES", "LISTENER")],

@@ -529,7 +529,7 @@ static void check_help_version(void **state)
 	run_done(&r, MODULE_PROXY, "--help", NULL);
 	assert_null(strstr(r.out, "--session-wait"));
 	assert_null(strstr(r.out, "--scheduler"));
-	assert_non_null(strstr(r.out, "understood):\n  --drain-wait=TIME"));
+	assert_non_null(strstr(r.out, "understood):\n  --topo-wait=TIME"));
 }
 
 /* The three files name each other's ports. */
