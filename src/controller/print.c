@@ -24,6 +24,7 @@ static const struct column path_columns[] = {
 	{"RESENT", "resent_bytes", CELL_BYTES},
 	{"RECEIVED", "received_bytes", CELL_BYTES},
 	{"LOSSES", "losses", CELL_COUNT},
+	{"STALLS", "stalls", CELL_COUNT},
 	{"WHY", "why", CELL_TEXT},
 };
 
@@ -119,6 +120,27 @@ static void print_aborted(FILE *out, const json_t *reply)
 	fputs("the prepared topology is dropped", out);
 }
 
+static void print_weight(FILE *out, const json_t *reply)
+{
+	fputs("in use, ratio ", out);
+	print_value(out, json_object_get(reply, "ratio"));
+}
+
+static void print_removed(FILE *out, const json_t *reply)
+{
+	json_int_t cut = json_integer_value(json_object_get(reply, "cut"));
+
+	fputs("removed", out);
+	if (cut > 0)
+		fprintf(out, ", %" JSON_INTEGER_FORMAT " could not be drained in time", cut);
+}
+
+static void print_scheduler(FILE *out, const json_t *reply)
+{
+	(void)reply;
+	fputs("in force", out);
+}
+
 /* ---- tables ---- */
 
 static void print_paths(FILE *out, const json_t *reply)
@@ -194,6 +216,8 @@ struct printer {
 static const struct printer printers[] = {
 	{"health_check", true, print_health}, {"update_topo_pre", true, print_prepared},
 	{"update_topo", true, print_updated}, {"abort_topo", true, print_aborted},
+	{"set_weight", true, print_weight},   {"add_path", true, print_weight},
+	{"remove_path", true, print_removed}, {"set_scheduler", true, print_scheduler},
 	{"reset", true, print_reset},	      {"close", true, print_close},
 	{"stats", false, print_stats},	      {"paths", false, print_paths},
 	{"sessions", false, print_sessions},

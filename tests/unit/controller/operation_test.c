@@ -35,6 +35,23 @@ static void good_arguments_become_requests(void **state)
 		{{"update_topo_pre", "2", "10.0.0.1", "7000", "[::1]", "65535"},
 		 "{\"op\":\"update_topo_pre\",\"addresses\":[{\"host\":\"10.0.0.1\",\"port\":7000},"
 		 "{\"host\":\"::1\",\"port\":65535}]}"},
+		{{"set_weight", "10.0.0.1", "7000", "5"},
+		 "{\"op\":\"set_weight\",\"host\":\"10.0.0.1\",\"port\":7000,\"ratio\":5}"},
+		{{"set_weight", "10.0.0.1", "7000", "5", "listen"},
+		 "{\"op\":\"set_weight\",\"host\":\"10.0.0.1\",\"port\":7000,\"ratio\":5,"
+		 "\"side\":\"listen\"}"},
+		{{"add_path", "10.0.0.1", "7000"},
+		 "{\"op\":\"add_path\",\"host\":\"10.0.0.1\",\"port\":7000}"},
+		{{"add_path", "::1", "7000", "1000000", "backend"},
+		 "{\"op\":\"add_path\",\"host\":\"::1\",\"port\":7000,\"ratio\":1000000,"
+		 "\"side\":\"backend\"}"},
+		{{"add_path", "::1", "7000", "backend"},
+		 "{\"op\":\"add_path\",\"host\":\"::1\",\"port\":7000,\"side\":\"backend\"}"},
+		{{"remove_path", "relay.example", "7000", "backend"},
+		 "{\"op\":\"remove_path\",\"host\":\"relay.example\",\"port\":7000,"
+		 "\"side\":\"backend\"}"},
+		{{"set_scheduler", "weighted"},
+		 "{\"op\":\"set_scheduler\",\"scheduler\":\"weighted\"}"},
 	};
 
 	(void)state;
@@ -61,7 +78,8 @@ static void bad_arguments_are_named(void **state)
 	} cases[] = {
 		{{"restart"},
 		 "operation \"restart\": not known, expected one of health_check, "
-		 "update_topo_pre, update_topo, abort_topo, reset, close, stats, paths, sessions"},
+		 "update_topo_pre, update_topo, abort_topo, set_weight, add_path, remove_path, "
+		 "set_scheduler, reset, close, stats, paths, sessions"},
 		{{"stats", "now"}, "argument \"now\": expected none behind stats"},
 		{{"update_topo_pre"}, "n \"\": expected the number of addresses, from 1 to 64"},
 		{{"update_topo_pre", "65"},
@@ -74,6 +92,25 @@ static void bad_arguments_are_named(void **state)
 		 "ip1 \"1.2.3\": expected an IPv4 or IPv6 address or a host name"},
 		{{"update_topo_pre", "2", "10.0.0.1", "7000", "10.0.0.1", "65536"},
 		 "port2 \"65536\": expected a whole number from 1 to 65535"},
+		{{"set_weight"}, "set_weight: expected IP PORT RATIO [SIDE]"},
+		{{"set_weight", "10.0.0.1", "7000"}, "set_weight: expected IP PORT RATIO [SIDE]"},
+		{{"set_weight", "10.0.0.1", "7000", "backend"},
+		 "set_weight: expected IP PORT RATIO [SIDE]"},
+		{{"set_weight", "10.0.0.1", "7000", "0"},
+		 "ratio \"0\": expected a whole number from 1 to 1000000"},
+		{{"set_weight", "10.0.0.1", "7000", "1000001"},
+		 "ratio \"1000001\": expected a whole number from 1 to 1000000"},
+		{{"add_path", "10.0.0.1", "0"},
+		 "port \"0\": expected a whole number from 1 to 65535"},
+		{{"add_path", "10.0.0.1", "7000", "front"},
+		 "ratio \"front\": expected a whole number from 1 to 1000000"},
+		{{"remove_path", "10.0.0.1", "7000", "5"},
+		 "argument \"5\": expected no more behind remove_path IP PORT [SIDE]"},
+		{{"remove_path", "1.2.3", "7000"},
+		 "ip \"1.2.3\": expected an IPv4 or IPv6 address or a host name"},
+		{{"set_scheduler"}, "set_scheduler: expected NAME"},
+		{{"set_scheduler", "a", "b"},
+		 "argument \"b\": expected no more behind set_scheduler NAME"},
 	};
 
 	(void)state;
