@@ -72,11 +72,11 @@ sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh)
 unit_tests := $(patsubst %.c,$(O)/%,$(unit_sources))
 sim := $(if $(sim_sources),$(bin)/sim)
 fuzzers := $(patsubst %,$(O)/fuzz/%,$(fuzz_targets))
-bench_helpers := $(addprefix $(O)/bench/,bulk crowd packets pingpong)
+bench_helpers := $(addprefix $(O)/bench/,bulk crowd gap packets pingpong)
 programs :=
 
 .PHONY: all programs unit threaded tests debug asan tsan fuzz fuzz-build check check-long
-.PHONY: check-build demo bench fmt lint install uninstall clean help FORCE
+.PHONY: check-build demo bench bench-paths fmt lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -194,6 +194,9 @@ demo: programs
 bench: programs $(bench_helpers)
 	@$(as_root) $(PYTHON) bench/run.py --bin-dir bin $(ARGS)
 
+bench-paths: programs $(bench_helpers)
+	@$(as_root) $(PYTHON) bench/paths.py --bin-dir bin $(ARGS)
+
 fmt:
 	clang-format -i $(c_files)
 
@@ -251,6 +254,7 @@ help:
 	@echo 'make fuzz             libFuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) for each target (clang)'
 	@echo 'make demo             a chain over three shaped paths, shown live (root)'
 	@echo 'make bench            measurements beside socat, HAProxy and nginx (root)'
+	@echo 'make bench-paths      measurements over links with delay, loss and faults (root)'
 	@echo 'make fmt              clang-format on all C files'
 	@echo 'make lint             clang-tidy, cppcheck, shellcheck and the layer check'
 	@echo 'make install          into PREFIX=$(PREFIX), below DESTDIR; make uninstall'

@@ -14,7 +14,8 @@ import shutil
 
 from chain import EGRESS, INGRESS, SERVER_PORT, Chain, Module
 from common import WrongBytes, alternate, cpu_seconds, start_all, stop_all
-from lab import CONGESTION_CONTROL, expect
+from lab import expect
+from paths_place import CAPACITY, announce_addresses, route_through_relays
 from peers import MB, NGINX, file_hash, make_file, start_nginx
 from report import GB
 
@@ -23,7 +24,6 @@ TOOLS = ("curl", "nginx")
 SIZE_MB, QUICK_SIZE_MB = 300, 30
 RUNS = 3
 RATES_MBIT = [50, 100, 150]
-CAPACITY = 1448 / 1514  # payload of a full TCP segment to its Ethernet frame
 ASKED_PERCENT = 99.6
 BEST = RATES_MBIT.index(max(RATES_MBIT))
 RATIOS = {"1:2:3": [1, 2, 3], "1:1:1": [1, 1, 1]}
@@ -78,22 +78,11 @@ class Place:
     def __init__(self, lab, size):
         self.lab, self.size = lab, size
         self.chain = Chain(lab, ratios=RATIOS["1:2:3"], rates_mbit=RATES_MBIT, options=SCHEDULER)
-        self.route_through_relays()
+        route_through_relays(self.chain)
         www = start_nginx(lab, self.chain.server, *self.chain.target)
         self.file, self.stored, self.got = www / "file", www / "put", lab.folder / "got"
         self.wanted = make_file(self.file, size)
         self.start_near_nginx()
-
-    def route_through_relays(self):
-        """From the ingress's node to each far link through its own relay, and back."""
-        chain = self.chain
-        for relay, near, far in zip(chain.relays, chain.near, chain.far):
-            relay.set("net/ipv4/ip_forward", "1")
-            for node, network, gateway, device in (
-                    (chain.front, far.a_ip, near.b_ip, near.a_device),
-                    (chain.back, near.a_ip, far.a_ip, far.b_device)):
-                node.ip(f"route add {network.rpartition('.')[0]}.0/24 via {gateway} "
-                        f"dev {device} congctl {CONGESTION_CONTROL}")
 
     def start_near_nginx(self):
         """In the egress's node, for MPTCP and plain TCP; it serves the same files."""
@@ -102,19 +91,11 @@ class Place:
         (folder / "www").symlink_to(self.lab.folder / "www")
         config = folder / "nginx.conf"
         config.write_text(NGINX.format(folder=folder, address=f"0.0.0.0:{SERVER_PORT}"))
-        back, front = self.chain.back, self.chain.front
+        back = self.chain.back
         wrap = ["mptcpize", "run"] if shutil.which("mptcpize") else []
         back.start("near-nginx", [*wrap, "nginx", "-p", folder, "-c", config,
                                   "-e", folder / "nginx-error.log"])
-        # The client joins a subflow to each address that the server announces.
-        others = len(self.chain.far) - 1
-        for node in (front, back):
-            node.output(["ip", "mptcp", "limits", "set", "subflows", others,
-                         "add_addr_accepted", others])
-        for i, far in enumerate(self.chain.far):
-            if i != BEST:
-                back.output(["ip", "mptcp", "endpoint", "add", far.b_ip, "dev", far.b_device,
-                             "signal"])
+        announce_addresses(self.chain, BEST)
         back.wait_open(self.chain.far[BEST].b_ip, SERVER_PORT)
 
     def ours(self, ratios, has_proxies):

@@ -1,6 +1,7 @@
 """What the parts of the benchmark share: our C helpers, a namespace with only a loopback, chains
 that are started and stopped between two runs, CPU time, statistics."""
 
+import fnmatch
 import json
 import os
 import pathlib
@@ -25,7 +26,11 @@ class Bench:
     def __init__(self, arguments, report, make_lab):
         self.helpers = arguments.helper_dir.resolve()
         self.quick, self.runs_wanted = arguments.quick, arguments.runs
+        self.patterns = arguments.match
         self.report, self.make_lab = report, make_lab
+
+    def is_wanted(self, case):
+        return any(fnmatch.fnmatch(case, pattern) for pattern in self.patterns)
 
     def helper(self, name, *words):
         return [self.helpers / name, *words]

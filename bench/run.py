@@ -30,14 +30,15 @@ from report import Report
 
 PARTS = {part.NAME: part for part in (shares, aggregation, relay, interactive, sessions,
                                    emulator)}
-HELPERS = ("bulk", "crowd", "packets", "pingpong")
+HELPERS = ("bulk", "crowd", "gap", "packets", "pingpong")
 TOOLS = ("ip", "tc", "ss")
 LOG_LINES = 8
 
 
-def main():
-    arguments = parse()
-    chosen = [PARTS[name] for name in arguments.only or PARTS]
+def main(parts):
+    """`parts` by their names."""
+    arguments = parse(parts)
+    chosen = [parts[name] for name in arguments.only or parts]
     missing = what_is_missing(arguments, chosen)
     if os.geteuid() != 0:
         return complain("needs root, for network namespaces", 2)
@@ -49,17 +50,19 @@ def main():
     return Run(arguments).measure(chosen)
 
 
-def parse():
+def parse(parts):
     parser = argparse.ArgumentParser(description="measurements of MPP beside its peers")
     parser.add_argument("--bin-dir", type=pathlib.Path, default=ROOT / "bin")
     parser.add_argument("--helper-dir", type=pathlib.Path, default=ROOT / "build/release/bench",
-                        help="where bulk, crowd, packets and pingpong are")
+                        help=f"where {', '.join(HELPERS)} are")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results",
                         help="folder for the JSON")
-    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART",
-                        help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--only", nargs="+", choices=parts, metavar="PART",
+                        help=f"of {', '.join(parts)}")
     parser.add_argument("--quick", action="store_true",
                         help="one run of smaller sizes: to see that it works, not for figures")
+    parser.add_argument("--match", nargs="+", default=["*"], metavar="GLOB",
+                        help="only the cases of such names, in parts whose cases can be chosen")
     parser.add_argument("--runs", type=positive, help="instead of each part's own number")
     return parser.parse_args()
 
@@ -135,4 +138,4 @@ class Run:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PARTS))
