@@ -10,11 +10,13 @@
 /* What the main thread has. */
 struct egress {
 	struct gate gate;
-	bool is_prepared;
+	bool is_prepared, is_committing;
 	struct conf_address listeners[CONF_ADDRESSES_MAX]; /* in use */
 	size_t listener_count;
 	struct conf_address prepared[CONF_ADDRESSES_MAX];
 	size_t prepared_count;
+	struct conf_address next[CONF_ADDRESSES_MAX]; /* that a change leads to */
+	size_t next_count;
 };
 
 struct egress_tunnel {
@@ -24,6 +26,7 @@ struct egress_tunnel {
 	uint64_t instance; /* what HELLO_ACK says: this tunnel, here, since it began */
 	struct list legs;
 	size_t leg_count;
+	uint32_t generation; /* of the newest leg in use */
 	bool had_path;
 	struct deferred reap; /* it is over: end it when nobody is inside it any more */
 };
@@ -35,19 +38,25 @@ struct leg {
 	struct subflow *subflow;
 	struct path *path; /* once it is up */
 	struct conf_address listener;
+	uint32_t generation; /* the ingress's, at the time of HELLO */
+	bool is_leaving;     /* its listener is closed, */
+	bool is_drained;     /* and nothing is under way on it any more */
 };
 
 struct egress_worker {
 	struct worker *worker;
 	struct daemon *daemon;
 	struct budget budget;
+	const struct scheduler *scheduler; /* of tunnels to come */
 	struct list tunnels;
 	size_t tunnel_count, ending_count; /* ending: taken out, not freed yet */
 	struct tunnel_counters gone;	   /* of tunnels that have ended */
 	char server_why[128];		   /* how the last session reached the server; "": well */
-	struct task *drain;
-	uint64_t drain_until_us;
-	uv_timer_t tick;
+	struct task *drain;		   /* close waits for the sessions */
+	json_t *left_behind;		   /* tunnels that it cannot change, meanwhile */
+	struct task *leave;		   /* a topology change waits for the legs that leave */
+	uint64_t drain_until_us, leave_until_us;
+	uv_timer_t tick; /* looks at what these wait for */
 	bool is_stopping;
 };
 
@@ -57,12 +66,24 @@ void egress_worker_open(struct daemon *d, struct worker *w);
 void egress_worker_freed(struct worker *w);
 /* Takes it out; it ends by way of the loop. */
 void egress_end_tunnel(struct egress_tunnel *t);
+/* The weights of a tunnel's legs on this listener follow its ratio and their number. */
+void egress_share_weight(struct egress_tunnel *t, const struct conf_address *listener);
+/* In order: what was drained is not lost. */
+void egress_close_leg(struct leg *leg);
 
 /* ---- tasks.c ---- */
 task_run egress_health, egress_stats, egress_paths, egress_sessions, egress_reset, egress_drain,
-	egress_stop;
+	egress_stop, egress_set_scheduler;
+
+/* Looks at what is waited for, every TICK_MS until nothing is. */
+void egress_start_tick(struct egress_worker *ew);
 
 /* ---- topo.c ---- */
-control_handle egress_topo_pre, egress_topo_commit, egress_topo_abort;
+/* Called from the worker's tick while a topology change waits for legs that leave. */
+void egress_look_at_leaving(struct egress_worker *ew);
+/* Ends the waiting, if there is any. */
+void egress_stop_leaving(struct egress_worker *ew);
+control_handle egress_topo_pre, egress_topo_commit, egress_topo_abort, egress_set_weight,
+	egress_add_path, egress_remove_path;
 
 #endif

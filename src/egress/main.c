@@ -42,6 +42,10 @@ static const struct daemon_ops ops = {
 	.update_topo_pre = egress_topo_pre,
 	.update_topo = egress_topo_commit,
 	.abort_topo = egress_topo_abort,
+	.set_weight = egress_set_weight,
+	.add_path = egress_add_path,
+	.remove_path = egress_remove_path,
+	.set_scheduler = egress_set_scheduler,
 };
 
 int main(int argc, char **argv)

@@ -124,6 +124,21 @@ void egress_reset(struct worker *w, struct task *task)
 	task_done(task, json_pack("{s:I}", "sessions", (json_int_t)count));
 }
 
+void egress_set_scheduler(struct worker *w, struct task *task)
+{
+	struct egress_worker *ew = w->user;
+	const char *name = json_string_value(json_object_get(task_args(task), "scheduler"));
+
+	ew->scheduler = scheduler_find(name);
+	list_for_each(node, &ew->tunnels) {
+		struct end *e = &tunnel_of(node)->end;
+
+		tunnel_set_scheduler(e->tunnel, ew->scheduler);
+		end_wake(e);
+	}
+	task_done(task, NULL);
+}
+
 /* ---- ending ---- */
 
 static void finish_drain(struct egress_worker *ew)
@@ -131,7 +146,6 @@ static void finish_drain(struct egress_worker *ew)
 	struct task *task = ew->drain;
 
 	ew->drain = NULL;
-	uv_timer_stop(&ew->tick);
 	if (task)
 		task_done(task, NULL);
 }
@@ -140,8 +154,17 @@ static void on_tick(uv_timer_t *tick)
 {
 	struct egress_worker *ew = tick->data;
 
-	if (session_count(ew) == 0 || worker_now(ew->worker) >= ew->drain_until_us)
+	if (ew->drain && (session_count(ew) == 0 || worker_now(ew->worker) >= ew->drain_until_us))
 		finish_drain(ew);
+	if (ew->leave)
+		egress_look_at_leaving(ew);
+	if (!ew->drain && !ew->leave)
+		uv_timer_stop(tick);
+}
+
+void egress_start_tick(struct egress_worker *ew)
+{
+	uv_timer_start(&ew->tick, on_tick, 0, TICK_MS);
 }
 
 void egress_drain(struct worker *w, struct task *task)
@@ -151,7 +174,7 @@ void egress_drain(struct worker *w, struct task *task)
 
 	ew->drain = task;
 	ew->drain_until_us = worker_now(w) + (uint64_t)drain_ms * US_PER_MS;
-	uv_timer_start(&ew->tick, on_tick, 0, TICK_MS);
+	egress_start_tick(ew);
 }
 
 void egress_stop(struct worker *w, struct task *task)
@@ -160,6 +183,7 @@ void egress_stop(struct worker *w, struct task *task)
 
 	ew->is_stopping = true;
 	finish_drain(ew);
+	egress_stop_leaving(ew);
 	uv_close((uv_handle_t *)&ew->tick, NULL);
 	list_for_each_safe(node, &ew->tunnels) {
 		tunnel_send_close(tunnel_of(node)->end.tunnel);

@@ -1,11 +1,132 @@
 /* Changing the listeners while the egress runs: update_topo_pre binds the new ones beside the
- * old, update_topo closes those that are not wanted any more. Subflows that came in by a closed
- * listener stay until their ingress, which has its own update_topo, hangs up. */
+ * old, update_topo closes those that are not wanted any more and drains the subflows that came in
+ * by them, of every tunnel that has others. */
 #include "common/module/topo.h"
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "egress/egress.h"
 
 #include <string.h>
+
+/* ---- on the workers ---- */
+
+static bool is_on(const struct leg *leg, const struct conf_address *list, size_t count)
+{
+	return leg->path && topo_find(list, count, &leg->listener);
+}
+
+/* An old leg is drained once its tunnel has one that stays; a tunnel without keeps what it has, and
+ * is told about. */
+static bool drain_tunnel(struct egress_tunnel *t, const struct conf_address *list, size_t count)
+{
+	bool stays = false;
+
+	list_for_each(node, &t->legs)
+		stays |= is_on(container_of(node, struct leg, node), list, count);
+	if (!stays)
+		return false;
+	list_for_each(node, &t->legs) {
+		struct leg *leg = container_of(node, struct leg, node);
+
+		if (topo_find(list, count, &leg->listener))
+			continue;
+		leg->is_leaving = true;
+		if (leg->path)
+			end_drain_path(&t->end, leg->path);
+	}
+	return true;
+}
+
+static size_t close_drained(struct egress_tunnel *t, bool is_late)
+{
+	size_t left = 0;
+
+	list_for_each_safe(node, &t->legs) {
+		struct leg *leg = container_of(node, struct leg, node);
+
+		if (leg->is_leaving && (leg->is_drained || is_late))
+			egress_close_leg(leg);
+		else
+			left += leg->is_leaving;
+	}
+	return left;
+}
+
+void egress_look_at_leaving(struct egress_worker *ew)
+{
+	bool is_late = worker_now(ew->worker) >= ew->leave_until_us;
+	size_t left = 0;
+
+	list_for_each(node, &ew->tunnels)
+		left += close_drained(container_of(node, struct egress_tunnel, node), is_late);
+	if (left == 0)
+		egress_stop_leaving(ew);
+}
+
+void egress_stop_leaving(struct egress_worker *ew)
+{
+	struct task *task = ew->leave;
+
+	ew->leave = NULL;
+	if (task)
+		task_done(task, json_pack("{s:O}", "tunnels_left_behind", ew->left_behind));
+	json_decref(ew->left_behind);
+	ew->left_behind = NULL;
+}
+
+/* A listener's ratio may have changed. */
+static void set_weights(struct egress_tunnel *t, const struct conf_address *list, size_t count)
+{
+	list_for_each(node, &t->legs) {
+		struct leg *leg = container_of(node, struct leg, node);
+		const struct conf_address *now = topo_find(list, count, &leg->listener);
+
+		if (now && now->ratio != leg->listener.ratio) {
+			leg->listener.ratio = now->ratio;
+			egress_share_weight(t, now);
+		}
+	}
+}
+
+/* Arguments: the listeners in use. Done when the legs on others are drained. */
+static void leave_others(struct worker *w, struct task *task)
+{
+	struct egress_worker *ew = w->user;
+	struct conf_address addresses[CONF_ADDRESSES_MAX];
+	size_t count = topo_from_json(task_args(task), addresses);
+
+	ew->left_behind = json_array();
+	list_for_each(node, &ew->tunnels) {
+		struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
+		char text[TUNNEL_ID_TEXT_BYTES];
+
+		tunnel_id_text(&t->end.tunnel->config.id, text);
+		set_weights(t, addresses, count);
+		if (!drain_tunnel(t, addresses, count))
+			json_array_append_new(ew->left_behind, json_string(text));
+	}
+	ew->leave = task;
+	ew->leave_until_us = worker_now(w) + ew->daemon->conf.topo_wait_ms * US_PER_MS;
+	egress_start_tick(ew);
+}
+
+/* ---- on the main thread ---- */
+
+static bool is_busy(const struct egress *eg, struct control_request *req)
+{
+	if (eg->is_committing)
+		control_reply_error(req, "busy", "another topology change is under way");
+	return eg->is_committing;
+}
+
+static bool refuse_when_prepared(const struct egress *eg, struct control_request *req)
+{
+	if (eg->is_prepared)
+		control_reply_error(req, "busy",
+				    "a topology is prepared already: update_topo or "
+				    "abort_topo first");
+	return eg->is_prepared;
+}
 
 void egress_topo_pre(void *user, struct control_request *req)
 {
@@ -13,12 +134,10 @@ void egress_topo_pre(void *user, struct control_request *req)
 	struct egress *eg = d->user;
 	char why[256];
 
-	if (eg->is_prepared) {
-		control_reply_error(req, "busy",
-				    "a topology is prepared already: update_topo or "
-				    "abort_topo first");
+	if (is_busy(eg, req))
 		return;
-	}
+	if (refuse_when_prepared(eg, req))
+		return;
 	if (topo_parse(control_args(req), eg->listeners, eg->listener_count, eg->prepared,
 		       &eg->prepared_count, why) < 0) {
 		control_reply_error(req, "bad_request", "%s", why);
@@ -32,57 +151,45 @@ void egress_topo_pre(void *user, struct control_request *req)
 	control_reply_ok(req, topo_ratios_json(eg->prepared, eg->prepared_count));
 }
 
-/* Arguments: the listeners in use. Says which tunnels have no subflow on any of them. */
-static void list_left_behind(struct worker *w, struct task *task)
-{
-	struct egress_worker *ew = w->user;
-	struct conf_address addresses[CONF_ADDRESSES_MAX];
-	size_t count = topo_from_json(task_args(task), addresses);
-	json_t *left = json_array();
-
-	list_for_each(node, &ew->tunnels) {
-		struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
-		bool has_new = false;
-		char text[TUNNEL_ID_TEXT_BYTES];
-
-		list_for_each(n, &t->legs) {
-			const struct leg *leg = container_of(n, struct leg, node);
-
-			has_new |= leg->path && topo_find(addresses, count, &leg->listener);
-		}
-		tunnel_id_text(&t->end.tunnel->config.id, text);
-		if (!has_new)
-			json_array_append_new(left, json_string(text));
-	}
-	task_done(task, json_pack("{s:o}", "tunnels_left_behind", left));
-}
-
 static void on_listed(struct daemon *d, json_t *result, void *user)
 {
 	struct egress *eg = d->user;
 
+	eg->is_committing = false;
 	json_object_set_new(result, "listeners", json_integer((json_int_t)eg->listener_count));
 	control_reply_ok(user, json_incref(result));
+}
+
+/* All workers go over to the `next` listeners, which are open. */
+static void begin_commit(struct daemon *d, struct control_request *req)
+{
+	struct egress *eg = d->user;
+	json_t *args = topo_to_json(eg->next, eg->next_count);
+
+	eg->is_committing = true;
+	memcpy(eg->listeners, eg->next, sizeof(eg->listeners));
+	eg->listener_count = eg->next_count;
+	gate_keep(&eg->gate, eg->listeners, eg->listener_count);
+	log_info("topology changed: %zu listener(s)", eg->listener_count);
+	daemon_each(d, leave_others, args, on_listed, req);
+	json_decref(args);
 }
 
 void egress_topo_commit(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
 	struct egress *eg = d->user;
-	json_t *args;
 
+	if (is_busy(eg, req))
+		return;
 	if (!eg->is_prepared) {
 		control_reply_error(req, "not_prepared", "update_topo_pre comes first");
 		return;
 	}
 	eg->is_prepared = false;
-	memcpy(eg->listeners, eg->prepared, sizeof(eg->listeners));
-	eg->listener_count = eg->prepared_count;
-	gate_keep(&eg->gate, eg->listeners, eg->listener_count);
-	log_info("topology changed: %zu listener(s)", eg->listener_count);
-	args = topo_to_json(eg->listeners, eg->listener_count);
-	daemon_each(d, list_left_behind, args, on_listed, req);
-	json_decref(args);
+	memcpy(eg->next, eg->prepared, sizeof(eg->next));
+	eg->next_count = eg->prepared_count;
+	begin_commit(d, req);
 }
 
 void egress_topo_abort(void *user, struct control_request *req)
@@ -90,6 +197,8 @@ void egress_topo_abort(void *user, struct control_request *req)
 	struct daemon *d = user;
 	struct egress *eg = d->user;
 
+	if (is_busy(eg, req))
+		return;
 	if (!eg->is_prepared) {
 		control_reply_error(req, "not_prepared", "nothing is prepared");
 		return;
@@ -97,4 +206,37 @@ void egress_topo_abort(void *user, struct control_request *req)
 	eg->is_prepared = false;
 	gate_keep(&eg->gate, eg->listeners, eg->listener_count);
 	control_reply_ok(req, NULL);
+}
+
+/* ---- one address at a time ---- */
+
+static void change_one(struct daemon *d, struct control_request *req, enum topo_change change)
+{
+	struct egress *eg = d->user;
+	char why[256];
+
+	if (is_busy(eg, req) || refuse_when_prepared(eg, req))
+		return;
+	if (topo_change(control_args(req), change, "listener", eg->listeners, eg->listener_count,
+			eg->next, &eg->next_count, why) < 0)
+		control_reply_error(req, "bad_request", "%s", why);
+	else if (gate_add(&eg->gate, eg->next, eg->next_count, why) < 0)
+		control_reply_error(req, "busy", "%s", why);
+	else
+		begin_commit(d, req);
+}
+
+void egress_set_weight(void *user, struct control_request *req)
+{
+	change_one(user, req, TOPO_SET_WEIGHT);
+}
+
+void egress_add_path(void *user, struct control_request *req)
+{
+	change_one(user, req, TOPO_ADD);
+}
+
+void egress_remove_path(void *user, struct control_request *req)
+{
+	change_one(user, req, TOPO_REMOVE);
 }

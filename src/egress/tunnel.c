@@ -39,6 +39,15 @@ static void on_opened(struct end *e, struct session *s, const struct open_info *
 
 /* ---- ending ---- */
 
+/* Who began it closes it: we do in the next tick, or the neighbour does. */
+static void on_drained(struct end *e, struct path *p)
+{
+	struct leg *leg = subflow_user(p->user);
+
+	(void)e;
+	leg->is_drained = true;
+}
+
 static void on_tunnel_closed(struct end *e)
 {
 	struct egress_tunnel *t = e->user;
@@ -59,6 +68,7 @@ static void on_end_freed(struct end *e)
 
 static const struct end_ops end_ops = {
 	.opened = on_opened,
+	.drained = on_drained,
 	.closed = on_tunnel_closed,
 	.freed = on_end_freed,
 };
@@ -68,6 +78,26 @@ static void leg_free(struct leg *leg)
 	list_remove(&leg->node);
 	leg->tunnel->leg_count--;
 	free(leg);
+}
+
+static bool is_up_on(const struct leg *leg, const struct conf_address *listener)
+{
+	return leg->path && conf_address_is_same(&leg->listener, listener);
+}
+
+/* One has come or gone: the others' weights follow. */
+void egress_share_weight(struct egress_tunnel *t, const struct conf_address *listener)
+{
+	size_t count = 0;
+
+	list_for_each(node, &t->legs)
+		count += is_up_on(container_of(node, struct leg, node), listener);
+	list_for_each(node, &t->legs) {
+		struct leg *leg = container_of(node, struct leg, node);
+
+		if (is_up_on(leg, listener))
+			tunnel_set_weight(t->end.tunnel, leg->path, gate_weight(listener, count));
+	}
 }
 
 static void add_counters(struct tunnel_counters *sum, const struct tunnel_counters *c)
@@ -82,6 +112,22 @@ static void add_counters(struct tunnel_counters *sum, const struct tunnel_counte
 	sum->resent_bytes += c->resent_bytes;
 	sum->received_bytes += c->received_bytes;
 	sum->duplicate_bytes += c->duplicate_bytes;
+}
+
+void egress_close_leg(struct leg *leg)
+{
+	struct egress_tunnel *t = leg->tunnel;
+
+	log_info("subflow from %s is closed", subflow_peer(leg->subflow));
+	if (leg->path)
+		end_remove_path(&t->end, leg->path);
+	leg->path = NULL;
+	egress_share_weight(t, &leg->listener);
+	if (leg->is_drained)
+		subflow_finish(leg->subflow);
+	else
+		subflow_close(leg->subflow, true);
+	leg_free(leg);
 }
 
 void egress_end_tunnel(struct egress_tunnel *t)
@@ -112,24 +158,14 @@ static void run_reap(struct deferred *d)
 
 /* ---- subflows ---- */
 
-static bool is_up_on(const struct leg *leg, const struct conf_address *listener)
+/* The listeners' order on the command line; those that came later stand behind. */
+static uint16_t rank_of(const struct conf *conf, const struct conf_address *listener)
 {
-	return leg->path && conf_address_is_same(&leg->listener, listener);
-}
+	size_t i = 0;
 
-/* One has come or gone: the others' weights follow. */
-static void share_weight(struct egress_tunnel *t, const struct conf_address *listener)
-{
-	size_t count = 0;
-
-	list_for_each(node, &t->legs)
-		count += is_up_on(container_of(node, struct leg, node), listener);
-	list_for_each(node, &t->legs) {
-		struct leg *leg = container_of(node, struct leg, node);
-
-		if (is_up_on(leg, listener))
-			leg->path->weight = gate_weight(listener, count);
-	}
+	while (i < conf->listen_count && !conf_address_is_same(&conf->listen[i], listener))
+		i++;
+	return (uint16_t)i;
 }
 
 static void on_up(struct subflow *sf, const struct hello_ack *ack)
@@ -137,10 +173,18 @@ static void on_up(struct subflow *sf, const struct hello_ack *ack)
 	struct leg *leg = subflow_user(sf);
 	struct egress_tunnel *t = leg->tunnel;
 
-	/* There is a place: refusal() has counted. */
 	leg->path = end_add_path(&t->end, sf, gate_weight(&leg->listener, 1), ack->payload_max);
+	if (!leg->path) {
+		log_warn("subflow from %s is not used: more than %u paths", subflow_peer(sf),
+			 PATHS_MAX);
+		return;
+	}
+	/* Of a topology that is only prepared: the ingress uses it first. */
+	if (leg->generation > t->generation && t->had_path)
+		tunnel_hold_path(t->end.tunnel, leg->path);
+	leg->path->rank = rank_of(&t->owner->daemon->conf, &leg->listener);
 	t->had_path = true;
-	share_weight(t, &leg->listener);
+	egress_share_weight(t, &leg->listener);
 	log_info("subflow from %s is up", subflow_peer(sf));
 }
 
@@ -151,6 +195,8 @@ static int on_frame(struct subflow *sf, const struct frame *head, const uint8_t 
 
 	if (!leg->path)
 		return -EPROTO;
+	if (leg->generation > leg->tunnel->generation)
+		leg->tunnel->generation = leg->generation;
 	return end_receive(&leg->tunnel->end, leg->path, head, control, data);
 }
 
@@ -170,6 +216,14 @@ static void on_room(struct subflow *sf)
 		end_room(&leg->tunnel->end, leg->path);
 }
 
+static void on_stalled(struct subflow *sf, bool is_stalled)
+{
+	struct leg *leg = subflow_user(sf);
+
+	if (leg->path)
+		end_stalled(&leg->tunnel->end, leg->path, is_stalled);
+}
+
 static void on_lost(struct subflow *sf, const char *why)
 {
 	struct leg *leg = subflow_user(sf);
@@ -179,7 +233,7 @@ static void on_lost(struct subflow *sf, const char *why)
 	if (leg->path)
 		end_remove_path(&t->end, leg->path);
 	leg->path = NULL;
-	share_weight(t, &leg->listener);
+	egress_share_weight(t, &leg->listener);
 	leg_free(leg);
 	/* Whoever never proved to be somebody leaves nothing behind. */
 	if (!t->had_path && list_is_empty(&t->legs))
@@ -191,6 +245,7 @@ static const struct subflow_ops subflow_ops = {
 	.frame = on_frame,
 	.blocked = on_blocked,
 	.room = on_room,
+	.stalled = on_stalled,
 	.lost = on_lost,
 };
 
@@ -221,6 +276,7 @@ static struct egress_tunnel *begin_tunnel(struct egress_worker *ew, const struct
 	while (t->instance == 0)
 		random_bytes(&t->instance, sizeof(t->instance));
 	config.id = *id;
+	config.scheduler = ew->scheduler;
 	end_init(&t->end, ew->worker, &ew->daemon->conf, &config, &ew->budget, &end_ops, t);
 	list_push_back(&ew->tunnels, &t->node);
 	ew->tunnel_count++;
@@ -291,6 +347,7 @@ void egress_arrived(struct worker *w, struct arrival *a)
 		abort();
 	leg->tunnel = t;
 	leg->listener = a->listener;
+	leg->generation = a->hello.generation;
 	list_push_back(&t->legs, &leg->node);
 	t->leg_count++;
 	leg->subflow =
@@ -313,6 +370,7 @@ void egress_worker_open(struct daemon *d, struct worker *w)
 	w->user = ew;
 	ew->worker = w;
 	ew->daemon = d;
+	ew->scheduler = scheduler_find(d->conf.scheduler);
 	list_init(&ew->tunnels);
 	end_budget_init(&ew->budget, &d->conf);
 	w->chunks = &ew->budget.chunks;

@@ -18,6 +18,8 @@ struct ingress {
 	size_t backend_count;
 	struct conf_address prepared[CONF_ADDRESSES_MAX];
 	size_t prepared_count;
+	struct conf_address next[CONF_ADDRESSES_MAX]; /* that a change leads to */
+	size_t next_count;
 };
 
 /* One backend of one worker's tunnel. */
@@ -25,8 +27,11 @@ struct backend {
 	struct list node; /* ingress_worker.backends, .prepared or .leaving */
 	struct ingress_worker *owner;
 	struct uplink uplink;
+	uint16_t rank;	   /* the backends were named in this order */
 	struct path *path; /* while it is up and in use */
 	bool is_prepared;  /* dialled ahead of update_topo: up, but not used yet */
+	bool is_drained;   /* leaving, and nothing is under way on its path any more */
+	bool is_closed;	   /* only libuv still has it */
 	struct hello_ack ack;
 };
 
@@ -38,13 +43,15 @@ struct ingress_worker {
 	struct tunnel_id tunnel_id;
 	uint64_t instance; /* the egress's; 0 while no backend is up */
 	uint32_t generation;
+	uint16_t backends_seen;
 	uint64_t accepted; /* clients */
 	struct listener *listener;
 	struct list backends, prepared, leaving;
-	struct task *topo;  /* update_topo waits for the prepared backends */
+	struct task *topo;  /* update_topo waits for the prepared backends, */
+	struct task *leave; /* then for those that leave */
 	struct task *drain; /* close waits for the sessions */
-	uint64_t topo_until_us, drain_until_us;
-	uv_timer_t tick; /* looks at what `topo` and `drain` wait for */
+	uint64_t topo_until_us, leave_until_us, drain_until_us;
+	uv_timer_t tick; /* looks at what these wait for */
 };
 
 /* ---- tunnel.c: one worker's tunnel and its backends ---- */
@@ -52,21 +59,26 @@ void ingress_worker_open(struct daemon *d, struct worker *w);
 void ingress_worker_freed(struct worker *w);
 /* Adds a backend: dialled now, used at once or (is_prepared) from ingress_commit on. */
 void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a, bool is_prepared);
-void ingress_remove_backend(struct backend *b);
+/* It leaves: its path is drained, then closed, see ingress_look_at_leaving. */
+void ingress_drain_backend(struct backend *b);
+/* At once. What was under way goes another way. */
+void ingress_close_backend(struct backend *b);
 void ingress_use_backend(struct backend *b);
 struct backend *ingress_find_backend(struct list *list, const struct conf_address *a);
 
 /* ---- tasks.c: what the comm socket asks of a worker ---- */
 task_run ingress_health, ingress_stats, ingress_paths, ingress_sessions, ingress_reset,
-	ingress_drain, ingress_stop;
+	ingress_drain, ingress_stop, ingress_set_scheduler;
 
 /* Looks at what is waited for, every TICK_MS until nothing is. */
 void ingress_start_tick(struct ingress_worker *iw);
 
 /* ---- topo.c: update_topo_pre, update_topo, abort_topo ---- */
-control_handle ingress_topo_pre, ingress_topo_commit, ingress_topo_abort;
-/* Called from the worker's tick while update_topo waits. */
+control_handle ingress_topo_pre, ingress_topo_commit, ingress_topo_abort, ingress_set_weight,
+	ingress_add_path, ingress_remove_path;
+/* Called from the worker's tick while update_topo waits for what comes, and for what leaves. */
 void ingress_topo_look(struct ingress_worker *iw);
+void ingress_look_at_leaving(struct ingress_worker *iw);
 /* Ends the waiting, if there is any, without success. */
 void ingress_topo_fail(struct ingress_worker *iw, const char *why);
 

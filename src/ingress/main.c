@@ -46,6 +46,10 @@ static const struct daemon_ops ops = {
 	.update_topo_pre = ingress_topo_pre,
 	.update_topo = ingress_topo_commit,
 	.abort_topo = ingress_topo_abort,
+	.set_weight = ingress_set_weight,
+	.add_path = ingress_add_path,
+	.remove_path = ingress_remove_path,
+	.set_scheduler = ingress_set_scheduler,
 };
 
 int main(int argc, char **argv)

@@ -29,8 +29,7 @@ static json_t *backend_json(const struct ingress_worker *iw, const struct backen
 {
 	const struct uplink *u = &b->uplink;
 	json_t *j = b->path ? end_path_json(&iw->end, b->path)
-			    : json_pack("{s:s, s:s}", "state", u->is_up ? "prepared" : "dialling",
-					"why", u->why);
+			    : json_pack("{s:s, s:s}", "state", "dialling", "why", u->why);
 	double share = b->path && sent_total ? (double)b->path->sent_bytes / (double)sent_total : 0;
 
 	json_object_set_new(j, "peer", json_string(u->name));
@@ -91,6 +90,16 @@ void ingress_reset(struct worker *w, struct task *task)
 	task_done(task, json_pack("{s:I}", "sessions", (json_int_t)count));
 }
 
+void ingress_set_scheduler(struct worker *w, struct task *task)
+{
+	struct ingress_worker *iw = w->user;
+	const char *name = json_string_value(json_object_get(task_args(task), "scheduler"));
+
+	tunnel_set_scheduler(iw->end.tunnel, scheduler_find(name));
+	end_wake(&iw->end);
+	task_done(task, NULL);
+}
+
 /* ---- ending ---- */
 
 static void finish_drain(struct ingress_worker *iw)
@@ -111,7 +120,9 @@ static void on_tick(uv_timer_t *tick)
 	if (iw->drain && (tunnel_session_count(iw->end.tunnel) == 0 ||
 			  worker_now(iw->worker) >= iw->drain_until_us))
 		finish_drain(iw);
-	if (!iw->topo && !iw->drain)
+	if (iw->leave)
+		ingress_look_at_leaving(iw);
+	if (!iw->topo && !iw->leave && !iw->drain)
 		uv_timer_stop(tick);
 }
 
@@ -142,9 +153,11 @@ void ingress_stop(struct worker *w, struct task *task)
 	iw->listener = NULL;
 	tunnel_send_close(iw->end.tunnel);
 	list_for_each_safe(node, &iw->backends)
-		ingress_remove_backend(container_of(node, struct backend, node));
+		ingress_close_backend(container_of(node, struct backend, node));
 	list_for_each_safe(prep, &iw->prepared)
-		ingress_remove_backend(container_of(prep, struct backend, node));
+		ingress_close_backend(container_of(prep, struct backend, node));
+	list_for_each_safe(left, &iw->leaving)
+		ingress_close_backend(container_of(left, struct backend, node));
 	uv_close((uv_handle_t *)&iw->tick, NULL);
 	end_close(&iw->end);
 	task_done(task, NULL);

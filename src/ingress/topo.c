@@ -31,7 +31,7 @@ static void abort_prepared(struct worker *w, struct task *task)
 	struct ingress_worker *iw = w->user;
 
 	list_for_each_safe(node, &iw->prepared)
-		ingress_remove_backend(container_of(node, struct backend, node));
+		ingress_close_backend(container_of(node, struct backend, node));
 	task_done(task, NULL);
 }
 
@@ -64,11 +64,38 @@ void ingress_topo_look(struct ingress_worker *iw)
 
 void ingress_topo_fail(struct ingress_worker *iw, const char *why)
 {
-	struct task *task = iw->topo;
+	struct task *topo = iw->topo, *leave = iw->leave;
 
-	iw->topo = NULL;
-	if (task)
-		task_done(task, json_pack("{s:[s]}", "missing", why));
+	iw->topo = iw->leave = NULL;
+	if (topo)
+		task_done(topo, json_pack("{s:[s]}", "missing", why));
+	if (leave)
+		task_done(leave, NULL);
+}
+
+void ingress_look_at_leaving(struct ingress_worker *iw)
+{
+	bool is_late = worker_now(iw->worker) >= iw->leave_until_us;
+	struct task *task = iw->leave;
+
+	list_for_each_safe(node, &iw->leaving) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		if (b->is_drained || !b->path || is_late)
+			ingress_close_backend(b);
+		else
+			return;
+	}
+	iw->leave = NULL;
+	task_done(task, NULL);
+}
+
+/* The task is done when those that leave are drained and closed, or after topo_wait. */
+static void wait_for_leaving(struct ingress_worker *iw, struct task *task)
+{
+	iw->leave = task;
+	iw->leave_until_us = worker_now(iw->worker) + iw->daemon->conf.topo_wait_ms * US_PER_MS;
+	ingress_start_tick(iw);
 }
 
 static void wait_until_up(struct worker *w, struct task *task)
@@ -80,7 +107,19 @@ static void wait_until_up(struct worker *w, struct task *task)
 	ingress_start_tick(iw);
 }
 
-/* Arguments: the addresses that are in use from now on. */
+static void keep_or_leave(struct backend *b, const struct conf_address *a)
+{
+	if (!a) {
+		ingress_drain_backend(b);
+		return;
+	}
+	b->uplink.backend.ratio = a->ratio;
+	if (b->path && b->path->weight != a->ratio)
+		tunnel_set_weight(b->owner->end.tunnel, b->path, a->ratio);
+}
+
+/* Arguments: the addresses that are in use from now on. Those that are neither in use nor prepared
+ * are dialled now. Done when the others are drained. */
 static void commit(struct worker *w, struct task *task)
 {
 	struct ingress_worker *iw = w->user;
@@ -94,13 +133,15 @@ static void commit(struct worker *w, struct task *task)
 		list_push_back(&iw->backends, &b->node);
 		ingress_use_backend(b);
 	}
+	for (size_t i = 0; i < count; i++)
+		if (!ingress_find_backend(&iw->backends, &addresses[i]))
+			ingress_add_backend(iw, &addresses[i], false);
 	list_for_each_safe(old, &iw->backends) {
 		struct backend *b = container_of(old, struct backend, node);
 
-		if (!topo_find(addresses, count, &b->uplink.backend))
-			ingress_remove_backend(b);
+		keep_or_leave(b, topo_find(addresses, count, &b->uplink.backend));
 	}
-	task_done(task, json_pack("{s:I}", "paths", (json_int_t)count));
+	wait_for_leaving(iw, task);
 }
 
 /* ---- on the main thread ---- */
@@ -141,6 +182,15 @@ static bool is_busy(struct ingress *in, struct control_request *req)
 	return in->is_committing;
 }
 
+static bool refuse_when_prepared(const struct ingress *in, struct control_request *req)
+{
+	if (in->is_prepared)
+		control_reply_error(req, "busy",
+				    "a topology is prepared already: update_topo or "
+				    "abort_topo first");
+	return in->is_prepared;
+}
+
 void ingress_topo_pre(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
@@ -151,12 +201,8 @@ void ingress_topo_pre(void *user, struct control_request *req)
 
 	if (is_busy(in, req))
 		return;
-	if (in->is_prepared) {
-		control_reply_error(req, "busy",
-				    "a topology is prepared already: update_topo or "
-				    "abort_topo first");
+	if (refuse_when_prepared(in, req))
 		return;
-	}
 	if (topo_parse(control_args(req), in->backends, in->backend_count, in->prepared,
 		       &in->prepared_count, why) < 0) {
 		control_reply_error(req, "bad_request", "%s", why);
@@ -173,18 +219,27 @@ static void on_committed(struct daemon *d, json_t *result, void *user)
 	struct ingress *in = d->user;
 
 	(void)result;
-	in->is_prepared = in->is_committing = false;
-	memcpy(in->backends, in->prepared, sizeof(in->backends));
-	in->backend_count = in->prepared_count;
+	in->is_committing = false;
 	log_info("topology changed: %zu backend(s)", in->backend_count);
-	control_reply_ok(user, json_pack("{s:I}", "paths", (json_int_t)in->backend_count));
+	control_reply_ok(user, topo_ratios_json(in->backends, in->backend_count));
+}
+
+/* All workers go over to the `next` addresses. */
+static void begin_commit(struct ingress *in, struct control_request *req)
+{
+	json_t *args = topo_to_json(in->next, in->next_count);
+
+	in->is_committing = true;
+	memcpy(in->backends, in->next, sizeof(in->backends));
+	in->backend_count = in->next_count;
+	daemon_each(in->daemon, commit, args, on_committed, req);
+	json_decref(args);
 }
 
 static void on_all_up(struct daemon *d, json_t *result, void *user)
 {
 	struct ingress *in = d->user;
 	const json_t *missing = json_object_get(result, "missing");
-	json_t *args;
 	char text[256];
 
 	if (json_array_size(missing) > 0) {
@@ -193,9 +248,10 @@ static void on_all_up(struct daemon *d, json_t *result, void *user)
 		control_reply_error(user, "timeout", "topology unchanged, not up: %s", text);
 		return;
 	}
-	args = topo_to_json(in->prepared, in->prepared_count);
-	daemon_each(d, commit, args, on_committed, user);
-	json_decref(args);
+	in->is_prepared = false;
+	memcpy(in->next, in->prepared, sizeof(in->next));
+	in->next_count = in->prepared_count;
+	begin_commit(in, user);
 }
 
 void ingress_topo_commit(void *user, struct control_request *req)
@@ -235,4 +291,35 @@ void ingress_topo_abort(void *user, struct control_request *req)
 	}
 	in->is_committing = true;
 	daemon_each(d, abort_prepared, NULL, on_aborted, req);
+}
+
+/* ---- one address at a time ---- */
+
+static void change_one(struct daemon *d, struct control_request *req, enum topo_change change)
+{
+	struct ingress *in = d->user;
+	char why[256];
+
+	if (is_busy(in, req) || refuse_when_prepared(in, req))
+		return;
+	if (topo_change(control_args(req), change, "backend", in->backends, in->backend_count,
+			in->next, &in->next_count, why) < 0)
+		control_reply_error(req, "bad_request", "%s", why);
+	else
+		begin_commit(in, req);
+}
+
+void ingress_set_weight(void *user, struct control_request *req)
+{
+	change_one(user, req, TOPO_SET_WEIGHT);
+}
+
+void ingress_add_path(void *user, struct control_request *req)
+{
+	change_one(user, req, TOPO_ADD);
+}
+
+void ingress_remove_path(void *user, struct control_request *req)
+{
+	change_one(user, req, TOPO_REMOVE);
 }

@@ -45,15 +45,28 @@ static void agree(struct ingress_worker *iw, const struct hello_ack *ack)
 		t->sessions_max = ack->sessions_max;
 }
 
-void ingress_use_backend(struct backend *b)
+/* A prepared one only takes what comes. */
+static void add_path(struct backend *b)
 {
 	struct ingress_worker *iw = b->owner;
 
-	b->is_prepared = false;
-	if (!b->uplink.is_up || b->path)
-		return;
 	b->path = end_add_path(&iw->end, b->uplink.subflow, b->uplink.backend.ratio,
 			       b->ack.payload_max);
+	if (!b->path) {
+		log_warn("backend %s is not used: more than %u paths", b->uplink.name, PATHS_MAX);
+		return;
+	}
+	b->path->rank = b->rank;
+	if (b->is_prepared)
+		tunnel_hold_path(iw->end.tunnel, b->path);
+}
+
+void ingress_use_backend(struct backend *b)
+{
+	b->is_prepared = false;
+	if (b->path)
+		tunnel_use_path(b->owner->end.tunnel, b->path);
+	end_wake(&b->owner->end);
 }
 
 /* ---- uplink_ops ---- */
@@ -93,8 +106,7 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 	if (!iw->instance)
 		agree(iw, ack);
 	b->ack = *ack;
-	if (!b->is_prepared)
-		ingress_use_backend(b);
+	add_path(b);
 	if (iw->topo)
 		ingress_topo_look(iw);
 	return true;
@@ -106,7 +118,7 @@ static int on_frame(struct uplink *u, const struct frame *head, const uint8_t *c
 	struct backend *b = u->user;
 
 	if (!b->path)
-		return head->type == FRAME_DRAIN || head->type == FRAME_DRAINED ? 0 : -EPROTO;
+		return -EPROTO;
 	return end_receive(&b->owner->end, b->path, head, control, data);
 }
 
@@ -124,6 +136,14 @@ static void on_room(struct uplink *u)
 
 	if (b->path)
 		end_room(&b->owner->end, b->path);
+}
+
+static void on_stalled(struct uplink *u, bool is_stalled)
+{
+	struct backend *b = u->user;
+
+	if (b->path)
+		end_stalled(&b->owner->end, b->path, is_stalled);
 }
 
 static void drop_path(struct backend *b)
@@ -153,6 +173,7 @@ static const struct uplink_ops uplink_ops = {
 	.frame = on_frame,
 	.blocked = on_blocked,
 	.room = on_room,
+	.stalled = on_stalled,
 	.down = on_down,
 	.closed = on_uplink_closed,
 };
@@ -166,16 +187,36 @@ void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a
 	if (!b)
 		abort();
 	b->owner = iw;
+	b->rank = iw->backends_seen++;
 	b->is_prepared = is_prepared;
 	list_push_back(is_prepared ? &iw->prepared : &iw->backends, &b->node);
 	uplink_open(&b->uplink, iw->worker, a, &iw->daemon->key, &uplink_ops, b);
 }
 
-void ingress_remove_backend(struct backend *b)
+static void leave(struct backend *b)
 {
-	drop_path(b);
 	list_remove(&b->node);
 	list_push_back(&b->owner->leaving, &b->node);
+}
+
+void ingress_drain_backend(struct backend *b)
+{
+	leave(b);
+	if (b->path)
+		end_drain_path(&b->owner->end, b->path);
+	else
+		ingress_close_backend(b);
+}
+
+void ingress_close_backend(struct backend *b)
+{
+	if (b->is_closed)
+		return;
+	b->is_closed = true;
+	leave(b);
+	drop_path(b);
+	if (b->is_drained)
+		uplink_rest(&b->uplink, "drained");
 	uplink_close(&b->uplink, true);
 }
 
@@ -223,6 +264,20 @@ static void on_opened(struct end *e, struct session *s, const struct open_info *
 	(void)info; /* only an acceptor's sessions are opened by the other end */
 }
 
+static struct backend *backend_of(const struct path *p)
+{
+	struct uplink *u = subflow_user(p->user);
+
+	return u->user;
+}
+
+/* Who began it closes it: we do in the next tick, or the neighbour does. */
+static void on_drained(struct end *e, struct path *p)
+{
+	(void)e;
+	backend_of(p)->is_drained = true;
+}
+
 static void on_tunnel_closed(struct end *e)
 {
 	(void)e;
@@ -238,6 +293,7 @@ static void on_end_freed(struct end *e)
 
 static const struct end_ops end_ops = {
 	.opened = on_opened,
+	.drained = on_drained,
 	.closed = on_tunnel_closed,
 	.freed = on_end_freed,
 };
@@ -264,6 +320,7 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
 	config.id = iw->tunnel_id;
 	config.is_initiator = true;
+	config.scheduler = scheduler_find(d->conf.scheduler);
 	end_init(&iw->end, w, &d->conf, &config, &iw->budget, &end_ops, iw);
 	uv_timer_init(&w->loop, &iw->tick);
 	iw->tick.data = iw;

@@ -151,11 +151,13 @@ def stop(module):
 class Chain:
     """client -- ingress ==(links)== relays ==(links)== egress -- server
 
-    Every relay carries one proxy; ratios and rates are per path."""
+    Every relay carries one proxy; ratios and rates are per path. The links between the ends are
+    made by `join`(a, b, rate_mbit), plain ones where it is not given."""
 
     def __init__(self, lab, paths=3, ratios=None, rates_mbit=None, ipv6=False, options=(),
-                 ingress_options=(), proxy_options=(), egress_options=(), wraps=None):
+                 ingress_options=(), proxy_options=(), egress_options=(), wraps=None, join=None):
         self.lab = lab
+        join = join or lab.link
         self.ratios = ratios or [1] * paths
         rates = rates_mbit or [None] * paths
         self.options = {INGRESS: [*options, *ingress_options], PROXY: [*options, *proxy_options],
@@ -165,8 +167,8 @@ class Chain:
         self.relays = [lab.node(f"relay{i + 1}") for i in range(paths)]
         self.back, self.server = lab.node("egress"), lab.node("server")
         self.access = lab.link(self.client, self.front)
-        self.near = [lab.link(self.front, r, rate) for r, rate in zip(self.relays, rates)]
-        self.far = [lab.link(r, self.back, rate) for r, rate in zip(self.relays, rates)]
+        self.near = [join(self.front, r, rate) for r, rate in zip(self.relays, rates)]
+        self.far = [join(r, self.back, rate) for r, rate in zip(self.relays, rates)]
         self.exit = lab.link(self.back, self.server)
         self.entry = (self.access.ends(ipv6)[1], CLIENT_PORT)
         self.target = (self.exit.ends(ipv6)[1], SERVER_PORT)

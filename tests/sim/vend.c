@@ -84,12 +84,21 @@ static void on_closed(struct tunnel *t)
 		vdial_stop(&e->dials[i]->dial);
 }
 
+/* No drain is begun here yet. */
+static void on_drained(struct path *p)
+{
+	struct vend *e = p->tunnel->user;
+
+	world_fail(e->node.world, "%s has drained a path that nobody wanted closed", e->node.name);
+}
+
 static const struct tunnel_ops tunnel_ops = {
 	.send = on_send,
 	.pull = on_pull,
 	.opened = on_opened,
 	.deliverable = on_deliverable,
 	.ended = on_ended,
+	.drained = on_drained,
 	.closed = on_closed,
 };
 
@@ -127,7 +136,8 @@ static void run(void *arg)
 	tunnel_run(e->tunnel, now(e));
 	check_limits(e);
 	if (!e->is_closed)
-		world_timer_set(e->node.world, &e->run_timer, tunnel_next_run_at(e->tunnel));
+		world_timer_set(e->node.world, &e->run_timer,
+				tunnel_next_run_at(e->tunnel, now(e)));
 }
 
 void vend_wake(struct vend *e)
@@ -150,6 +160,13 @@ static void path_up(struct vpath *s, uint32_t weight)
 	vend_wake(e);
 }
 
+static void drop_path(struct vpath *s)
+{
+	if (s->path)
+		tunnel_remove_path(s->end->tunnel, s->path, now(s->end));
+	s->path = NULL;
+}
+
 static void on_frame(struct vside *side, const struct deframed *f)
 {
 	struct vpath *s = side->user;
@@ -161,6 +178,10 @@ static void on_frame(struct vside *side, const struct deframed *f)
 		vdial_answer(side);
 		path_up(s, 1);
 	} else if (f->head.type == FRAME_HELLO_ACK) {
+		if (side == s->dial.fresh) {
+			drop_path(s);
+			vdial_take_fresh(&s->dial);
+		}
 		vdial_up(&s->dial);
 		path_up(s, s->dial.way.weight);
 	} else if (tunnel_receive(e->tunnel, s->path, &f->head, f->control, &f->data, now(e)) < 0) {
@@ -184,6 +205,20 @@ static void on_room(struct vside *side)
 	vend_wake(s->end);
 }
 
+static void on_stalled(struct vside *side, bool is_stalled)
+{
+	struct vpath *s = side->user;
+	struct vend *e = s->end;
+
+	if (!s->side && side == s->dial.fresh)
+		return;
+	if (!s->side)
+		vdial_set_stalled(&s->dial, is_stalled);
+	if (s->path)
+		tunnel_path_stalled(e->tunnel, s->path, is_stalled, now(e));
+	vend_wake(e);
+}
+
 static void free_accepted(struct vpath *s)
 {
 	list_remove(&s->node);
@@ -196,9 +231,11 @@ static void on_dead(struct vside *side)
 	struct vpath *s = side->user;
 	struct vend *e = s->end;
 
-	if (s->path)
-		tunnel_remove_path(e->tunnel, s->path, now(e));
-	s->path = NULL;
+	if (!s->side && side == s->dial.fresh) {
+		vdial_drop_fresh(&s->dial);
+		return;
+	}
+	drop_path(s);
 	note_pathless(e);
 	vend_wake(e);
 	if (s->side)
@@ -211,6 +248,7 @@ static const struct vside_ops side_ops = {
 	.frame = on_frame,
 	.batch = on_batch,
 	.room = on_room,
+	.stalled = on_stalled,
 	.dead = on_dead,
 };
 

@@ -101,8 +101,15 @@
  * in half a second. */
 #define PATH_CAP_FIRST_BYTES (64u * KIB)
 #define PATH_FRAME_FIRST_BYTES (16u * KIB)
+/* Until its first probe has come back a path counts as so slow, beside others that are known. */
+#define PATH_RTT_UNKNOWN_MS 1000u
 /* A frame and its header fill one read at the other end: longer ones fall into two pieces there. */
 #define FRAME_WHOLE_BYTES (CHUNK_LARGE - 24u)
+/* In flight at the most, in half bandwidth-delay products: while the rate grows, and when it has
+ * not grown by a quarter for so many round trips. */
+#define PATH_GAIN_START_HALVES 4u
+#define PATH_GAIN_HALVES 3u
+#define PATH_FULL_ROUNDS 3u
 /* A frame is at most so much of its path's time: it holds the head of the line for as long. */
 #define PATH_FRAME_MS 2u
 /* In flight at least so much time, so that a busy machine's 4 ms time slices leave no hole in a
@@ -116,8 +123,49 @@
 #define PATH_RATE_WINDOW_MS 1000u
 /* Shorter intervals say more about the scheduling of processes than about the path. */
 #define PATH_RATE_INTERVAL_MIN_US 500u
+/* What is known to be late may be later still: it counts against a path up to this, */
+#define PATH_DOUBT_MAX_MS 200u
+/* and an eighth of it is forgotten every so often. A path that loses one packet in a hundred would
+ * otherwise be trusted again, and spoil a request, every few seconds. */
+#define PATH_DOUBT_DECAY_MS 500u
+
+/* ---- what does not arrive (flow/watch.c, flow/probe.c) ---- */
+/* Bytes are late when they are so much over what their path needs: two time slices of a busy
+ * machine. */
+#define LATE_SLACK_MS 8u
+/* A path stalls when nothing of it was acknowledged for its RTT and so much. */
+#define PATH_STALL_SLACK_MS 25u
+/* How often one looks at the most. */
+#define WATCH_TICK_MS 2u
+/* So much of what is sent for the first time may be sent again on suspicion: 1.6 %, and a burst
+ * of two large windows of a short transfer. */
+#define RESCUE_SHARE 64u
+#define RESCUE_BURST_BYTES (256u * KIB)
+#define WATCH_TAIL_BYTES (64u * KIB)
+/* What is slow on another path goes out again on an idle one if that gains so much and a quarter.
+ */
+#define IDLE_GAIN_MS 5u
+/* A path that stalls again within so long of the last time stays away for a while: 200 ms, doubling
+ * each time to 1.5 s, so that it still carries its share within 3 s of being well. */
+#define HOLD_MEMORY_MS 5000u
+#define HOLD_FIRST_MS 100u
+#define HOLD_MAX_MS 1500u
+/* A path is parked when its RTT is three times its best and so much more, taken back at two and a
+ * half: docs/protocol.md. The slack is above what scheduling on a busy machine adds. */
+#define PARK_TENTHS 30u
+#define UNPARK_TENTHS 25u
+#define PARK_SLACK_MS 20u
+/* Probes: while a path is out, while it is idle, of which tunnels, and when one is taken for
+ * lost. */
+#define PROBE_URGENT_MS 100u
+#define PROBE_IDLE_MS 1000u
+#define PROBE_USE_MS 2000u
+#define PROBE_LOST_MS 1000u
+
 /* How far the weighted scheduler lets some paths run ahead of one that is full. */
 #define SCHEDULER_LEAD_BYTES (1u * MIB)
+/* A path that others have been heard after for so long carries no ACKs: it may have died. */
+#define CONTROL_STALE_MS 15u
 /* Paths whose arrival differs by less count as equal to the adaptive scheduler. */
 #define SCHEDULER_SLACK_US 2000u
 

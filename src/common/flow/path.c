@@ -15,11 +15,41 @@ void path_init(struct path *p, struct tunnel *t, uint16_t index, uint32_t weight
 	p->tunnel = t;
 	p->user = user;
 	p->index = index;
-	p->is_up = true;
+	p->why = "";
 	p->weight = weight;
 	p->payload_max = payload_max;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
 	p->frame_bytes = (uint32_t)min_u64(payload_max, PATH_FRAME_FIRST_BYTES);
+}
+
+const char *path_state_name(enum path_state s)
+{
+	static const char *const names[] = {
+		[PATH_ACTIVE] = "up",	      [PATH_STALLED] = "stalled",
+		[PATH_PARKED] = "parked",     [PATH_PREPARED] = "prepared",
+		[PATH_DRAINING] = "draining", [PATH_GONE] = "gone",
+	};
+
+	return names[s];
+}
+
+void path_restart(struct path *p)
+{
+	p->rate = (struct bucket_max){0};
+	p->rate_Bps = 0;
+	p->rtt_us = p->rttvar_us = 0;
+	p->full_Bps = p->round_us = p->full_count = 0;
+	p->cap_bytes = PATH_CAP_FIRST_BYTES;
+	p->frame_bytes = (uint32_t)min_u64(p->payload_max, PATH_FRAME_FIRST_BYTES);
+}
+
+uint64_t path_return_us(const struct path *p, uint32_t len)
+{
+	uint64_t rtt_us = p->base_rtt_us ? p->base_rtt_us : PATH_RTT_UNKNOWN_MS * US_PER_MS;
+
+	if (p->rate_Bps == 0)
+		return rtt_us;
+	return rtt_us + (p->inflight_bytes + len) * US_PER_S / p->rate_Bps;
 }
 
 static uint64_t bucket_best(const struct bucket_max *b)
@@ -38,10 +68,14 @@ static void bucket_push(struct bucket_max *b, uint64_t sample, uint64_t window_u
 	b->now = max_u64(b->now, sample);
 }
 
-/* Gain 2 keeps the path busy while acknowledgements travel; the floor in time keeps it busy while
- * a busy machine gets round to us, and its ceiling in bytes keeps a fast path inside the caches. */
+/* While the rate still grows the cap must let it (as BBR's start does, Cardwell et al. 2017); later
+ * half a bandwidth-delay product of queue is enough to keep the path busy, and fits into a buffer
+ * of one. The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
+ * bytes keeps a fast path inside the caches. */
 static void update_limits(struct path *p)
 {
+	bool is_full = p->full_count >= PATH_FULL_ROUNDS;
+	uint64_t gain_halves = is_full ? PATH_GAIN_HALVES : PATH_GAIN_START_HALVES;
 	uint64_t bdp_bytes = p->rate_Bps * p->base_rtt_us / US_PER_S;
 	uint64_t floor_bytes =
 		min_u64(p->rate_Bps * PATH_CAP_FLOOR_MS / 1000, PATH_CAP_FLOOR_BYTES_MAX);
@@ -49,7 +83,8 @@ static void update_limits(struct path *p)
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
 	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
-	p->cap_bytes = max_u64(max_u64(2 * bdp_bytes, floor_bytes), 2 * (uint64_t)p->frame_bytes);
+	p->cap_bytes = max_u64(max_u64(gain_halves * bdp_bytes / 2, floor_bytes),
+			       2 * (uint64_t)p->frame_bytes);
 }
 
 void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mark *mark)
@@ -58,6 +93,8 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 		p->first_sent_us = now_us;
 		p->delivered_us = now_us;
 	}
+	if (p->segments == 0)
+		p->busy_us = now_us;
 	mark->delivered_bytes = p->delivered_bytes;
 	mark->delivered_us = p->delivered_us;
 	mark->first_sent_us = p->first_sent_us;
@@ -65,14 +102,44 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 	p->inflight_bytes += len;
 }
 
-static void sample_rtt(struct path *p, uint64_t sent_us, uint32_t ack_delay_us, uint64_t now_us)
+static uint64_t distance(uint64_t a, uint64_t b)
 {
-	uint64_t rtt_us = now_us - sent_us;
+	return a > b ? a - b : b - a;
+}
 
-	rtt_us = rtt_us > ack_delay_us ? rtt_us - ack_delay_us : 1;
-	p->rtt_us = p->rtt_us ? (7 * p->rtt_us + rtt_us) / 8 : rtt_us;
+/* RFC 6298, 2.2 and 2.3. */
+static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t now_us)
+{
+	if (p->rtt_us == 0) {
+		p->rtt_us = rtt_us;
+		p->rttvar_us = rtt_us / 2;
+	} else {
+		p->rttvar_us = (3 * p->rttvar_us + distance(p->rtt_us, rtt_us)) / 4;
+		p->rtt_us = (7 * p->rtt_us + rtt_us) / 8;
+	}
 	bucket_push(&p->rtt_inverse, UINT64_MAX - rtt_us, PATH_RTT_WINDOW_MS * US_PER_MS, now_us);
 	p->base_rtt_us = UINT64_MAX - bucket_best(&p->rtt_inverse);
+}
+
+/* Once a round trip: does the rate still grow? A queue of half a round trip says no, whoever sets
+ * the pace. */
+static void look_whether_full(struct path *p, bool is_app_limited, uint64_t now_us)
+{
+	uint64_t swollen_us = p->base_rtt_us * 3 / 2 + PATH_CAP_FLOOR_MS * US_PER_MS;
+
+	if (now_us < p->round_us + p->rtt_us)
+		return;
+	p->round_us = now_us;
+	if (p->rtt_us > swollen_us)
+		p->full_count = PATH_FULL_ROUNDS;
+	else if (is_app_limited)
+		return;
+	else if (p->rate_Bps >= p->full_Bps + p->full_Bps / 4) {
+		p->full_Bps = p->rate_Bps;
+		p->full_count = 0;
+	} else if (p->full_count < PATH_FULL_ROUNDS) {
+		p->full_count++;
+	}
 }
 
 static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t sent_us,
@@ -97,18 +164,43 @@ static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t s
 }
 
 void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, uint64_t sent_us,
-		   uint32_t ack_delay_us, bool is_sample, uint64_t now_us)
+		   uint64_t now_us)
 {
 	p->inflight_bytes -= len;
 	p->delivered_bytes += len;
-	p->delivered_us = now_us;
-	if (!is_sample)
-		return;
+	p->delivered_us = p->progress_us = now_us;
 	p->first_sent_us = sent_us;
-	sample_rtt(p, sent_us, ack_delay_us, now_us);
+	if (sent_us >= p->ack_sent_us) {
+		p->ack_sent_us = sent_us;
+		p->ack_is_app_limited = mark->is_app_limited;
+	}
 	sample_rate(p, mark, sent_us, now_us);
+}
+
+void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
+{
+	uint64_t rtt_us = now_us - p->ack_sent_us;
+
+	if (p->ack_sent_us == 0)
+		return;
+	p->ack_sent_us = 0;
+	sample_rtt(p, rtt_us > ack_delay_us ? rtt_us - ack_delay_us : 1, now_us);
+	look_whether_full(p, p->ack_is_app_limited, now_us);
 	if (p->rate_Bps > 0)
 		update_limits(p);
+}
+
+void path_on_acked_again(struct path *p, uint32_t len, uint64_t now_us)
+{
+	p->delivered_bytes += len;
+	p->progress_us = now_us;
+}
+
+void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
+{
+	p->probe_rtt_us = max_u64(rtt_us, 1);
+	p->probe_back_us = now_us;
+	sample_rtt(p, p->probe_rtt_us, now_us);
 }
 
 void path_on_app_limited(struct path *p)

@@ -2,9 +2,9 @@
  *
  * Rate: delivery-rate samples as in draft-cheng-iccrg-delivery-rate-estimation, kept as a
  * windowed maximum (a sample that the application limited may only raise it). Base RTT: a
- * windowed minimum of the time from sending bytes to their acknowledgement, less the ACK's own
- * delay. Both windows are two buckets, of which the older is dropped. In flight: payload bytes
- * sent on it and not acknowledged, bounded by a cap of a few bandwidth-delay products. */
+ * windowed minimum of the time from sending bytes (or a probe) to their acknowledgement, less the
+ * ACK's own delay. Both windows are two buckets, of which the older is dropped. In flight: payload
+ * bytes sent on it and not acknowledged, bounded by a cap of a few bandwidth-delay products. */
 #ifndef FLOW_PATH_H
 #define FLOW_PATH_H
 
@@ -12,6 +12,17 @@
 #include <stdint.h>
 
 struct tunnel;
+
+enum path_state {
+	PATH_ACTIVE,
+	PATH_STALLED,  /* what it carries does not arrive; nothing new until a probe comes back */
+	PATH_PARKED,   /* its queue has grown, and not by us: spared until it has shrunk */
+	PATH_PREPARED, /* up ahead of a topology change: nothing is sent on it yet */
+	PATH_DRAINING, /* to be closed in order: nothing new */
+	PATH_GONE,     /* closed in order; what it carried is still on its way behind */
+};
+
+const char *path_state_name(enum path_state s);
 
 /* What a segment remembers of its path at the time it was sent. */
 struct rate_mark {
@@ -28,25 +39,55 @@ struct bucket_max {
 
 struct path {
 	struct tunnel *tunnel;
-	void *user;	/* the environment's subflow */
-	uint16_t index; /* in tunnel->paths */
-	bool is_up;
+	void *user;	/* the environment's subflow; NULL when GONE */
+	uint16_t index; /* in tunnel->slots, and its bit in segment.carriers */
+	uint16_t rank;	/* its place in the order the operator gave, set by the environment */
+	enum path_state state;
+	const char *why; /* it is not ACTIVE: in words; "" */
 	bool is_blocked; /* set by the environment: it can take no frame now */
 	uint32_t weight;
 	uint32_t payload_max; /* agreed with the other end */
 
 	uint64_t inflight_bytes;
+	uint32_t segments;    /* that it carries: also a lone FIN, which has no bytes */
 	uint64_t cap_bytes;   /* no new bytes at or above it */
 	uint32_t frame_bytes; /* the payload that new DATA frames should have */
 	uint64_t rate_Bps;    /* bytes per second, windowed maximum; 0: no sample yet */
 	uint64_t base_rtt_us; /* windowed minimum; 0: no sample yet */
 	uint64_t rtt_us;      /* smoothed, RFC 6298 */
+	uint64_t rttvar_us;
+	uint64_t heard_us; /* when the last frame came on it */
 
 	/* estimator */
 	struct bucket_max rate;
 	struct bucket_max rtt_inverse; /* max of -rtt: the minimum, by the same code */
 	uint64_t delivered_bytes, delivered_us, first_sent_us;
+	uint64_t ack_sent_us; /* of the newest bytes in the ACK that is being taken; 0: none */
+	bool ack_is_app_limited;
 	uint64_t app_limited_until; /* delivered_bytes at which samples count again */
+
+	uint64_t full_Bps;  /* the rate when it was last a quarter more than before, */
+	uint64_t round_us;  /* looked at once a round trip from here; */
+	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
+
+	/* watch.c */
+	uint64_t busy_us;	/* since when something is outstanding */
+	uint64_t progress_us;	/* when bytes that it was the last to carry were acknowledged */
+	uint64_t doubt_us;	/* by how much its bytes were late lately; decays */
+	uint64_t doubt_at_us;	/* when it last decayed */
+	uint64_t tail_us;	/* not before then is its tail sent again */
+	bool hop_is_stalled;	/* its TCP connection hears nothing */
+	uint64_t hold_until_us; /* STALLED: not back before then */
+	uint64_t stalled_us;	/* when it last stalled */
+	uint32_t stalls_lately; /* each within HOLD_MEMORY_MS of the one before */
+	uint64_t probe_token;	/* outstanding; 0: none */
+	uint64_t probe_sent_us; /* the last one */
+	bool probe_was_alone;	/* nothing else of ours was outstanding then */
+	uint64_t probe_rtt_us;	/* by the last one that came back */
+	uint64_t probe_back_us; /* and when that was */
+
+	/* draining */
+	bool owes_drain, has_sent_drain, has_got_drain;
 
 	/* scheduler */
 	double pass; /* payload bytes sent / weight */
@@ -56,24 +97,48 @@ struct path {
 	uint64_t resent_bytes;
 	uint64_t received_bytes;
 	uint64_t duplicate_bytes;
-	uint64_t event_last; /* the last PATH_LOST event acted on */
+	uint64_t stalls, parks;
+	uint64_t event_last; /* the last PATH_LOST or PATH_STALLED event acted on */
 };
 
 void path_init(struct path *p, struct tunnel *t, uint16_t index, uint32_t weight,
 	       uint32_t payload_max, void *user);
 
+/* Forgets what it could carry: after a stall that says nothing any more. */
+void path_restart(struct path *p);
+
+static inline void path_activate(struct path *p)
+{
+	p->state = PATH_ACTIVE;
+	p->why = "";
+}
+
 static inline bool path_has_room(const struct path *p)
 {
-	return p->is_up && !p->is_blocked && p->inflight_bytes < p->cap_bytes;
+	return p->state == PATH_ACTIVE && !p->is_blocked && p->inflight_bytes < p->cap_bytes;
 }
+
+/* When `len` more bytes would be acknowledged, in us from now; PATH_RTT_UNKNOWN_MS stands for an
+ * RTT that is not known. */
+uint64_t path_return_us(const struct path *p, uint32_t len);
 
 /* `len` bytes go out now; fills `mark`. */
 void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mark *mark);
 
 /* `len` bytes left the in-flight count because they were acknowledged. `mark` and `sent_us` are
- * the segment's; `is_sample` is false for bytes that were sent on more than one path. */
+ * the segment's. path_end_ack follows, once for all bytes of an ACK. */
 void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, uint64_t sent_us,
-		   uint32_t ack_delay_us, bool is_sample, uint64_t now_us);
+		   uint64_t now_us);
+/* Takes the RTT of the newest of them: the others may have waited at the other end longer than the
+ * ACK says. */
+void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us);
+
+/* The same of bytes that were sent before on another path, and last on this one: it lives, most
+ * likely, but nothing can be measured. They have left the in-flight count already. */
+void path_on_acked_again(struct path *p, uint32_t len, uint64_t now_us);
+
+/* A probe came back after `rtt_us`. */
+void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us);
 
 /* Nothing more to send although there is room: samples until all in flight is acknowledged tell
  * about the application. */

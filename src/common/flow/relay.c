@@ -9,7 +9,7 @@
 /* A hop that is to end is passed over while others stay; without one it is still the only way. */
 static bool can_take(const struct relay *r, const struct hop *h)
 {
-	return !h->is_blocked && !h->is_stalled && !h->out_done &&
+	return !h->is_blocked && !hop_is_stalled(h) && !h->out_done &&
 	       (hop_stays(h) || r->stay_count[h->side] == 0);
 }
 
@@ -152,6 +152,8 @@ struct hop *relay_add_hop(struct relay *r, enum hop_side side, uint32_t weight, 
 	if (r->hop_count[other_side(side)] == 0)
 		r->is_over[other_side(side)] = false;
 	relay_tell_stalls(r, side);
+	if (r->is_stuck[other_side(side)])
+		relay_tell_stuck_to(h);
 	return h;
 }
 
@@ -210,7 +212,7 @@ void relay_receive(struct relay *r, struct hop *h, const struct frame *head, con
 	case FRAME_PATH_LOST:
 	case FRAME_PATH_STALLED:
 	case FRAME_PATH_BACK:
-		relay_on_event(r, side, head, control);
+		relay_on_event(r, h, head, control);
 		return;
 	case FRAME_DRAIN:
 		relay_on_drain(r, h);

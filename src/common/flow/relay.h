@@ -22,9 +22,10 @@
  * opposite to its own, so it may overtake everything; and a newer one says all that an older one
  * did, so a hop without room keeps only the newest.
  *
- * A hop that has stalled gets no frame: those of its side go to the others, and PATH_STALLED says
- * that what it has may be late, as PATH_LOST says of a dead one; PATH_BACK is for people. While all
- * hops of a side stall nothing is said and frames wait here, for the first that goes on.
+ * A hop that has stalled gets no frame: those of its side go to the others, and PATH_LOST says that
+ * what it has may be late, as of a dead one. While all hops of a side stall, frames wait here for
+ * the first that goes on; PATH_STALLED says so, and PATH_BACK when one does. For the relay that
+ * hears PATH_STALLED on a hop this hop has stalled, wherever that is behind it.
  *
  * DRAIN on a hop is the last frame in its direction: behind it the hop carries only what is local
  * to it. Two rules make the ends of a tunnel, and each relay between them, agree:
@@ -59,14 +60,15 @@ struct hop {
 	void *user;
 	enum hop_side side;
 	uint32_t weight;
-	double pass;	  /* bytes sent / weight, see pick_hop */
-	bool is_blocked;  /* set by the environment: it can take no frame now */
-	bool is_paused;	  /* the environment must not read it; a hop may be born so */
-	bool is_stalled;  /* by relay_set_stalled */
-	bool is_told;	  /* PATH_STALLED has been said of it */
-	bool is_unwanted; /* by relay_drain_hop */
-	bool in_done;	  /* DRAIN came: no more frames will */
-	bool out_done;	  /* DRAIN was sent: no more frames may be */
+	double pass;		/* bytes sent / weight, see pick_hop */
+	bool is_blocked;	/* set by the environment: it can take no frame now */
+	bool is_paused;		/* the environment must not read it; a hop may be born so */
+	bool is_stalled;	/* by relay_set_stalled, */
+	bool is_stalled_behind; /* or the neighbour has no way on */
+	bool is_told;		/* PATH_LOST has been said of that */
+	bool is_unwanted;	/* by relay_drain_hop */
+	bool in_done;		/* DRAIN came: no more frames will */
+	bool out_done;		/* DRAIN was sent: no more frames may be */
 	uint64_t pending_events[RELAY_EVENT_KINDS]; /* the newest of each kind; 0: none */
 	uint64_t sent_bytes, received_bytes;	    /* payload of DATA */
 	struct list node;			    /* relay.hops[side] */
@@ -107,6 +109,7 @@ struct relay {
 	struct list hops[2];
 	size_t hop_count[2], stay_count[2]; /* all; those of which nobody wants the end */
 	bool is_over[2];		    /* DRAIN came on every hop of that side */
+	bool is_stuck[2];		    /* PATH_STALLED has been said: all of that side stall */
 	bool has_lost[2];		    /* it lost a hop in this turn */
 	bool must_hang_up;		    /* of a loss that could not be told */
 	struct relay_queue queue[2];	    /* towards that side */

@@ -16,6 +16,11 @@ static inline bool hop_stays(const struct hop *h)
 	return !h->in_done && !h->out_done && !h->is_unwanted;
 }
 
+static inline bool hop_is_stalled(const struct hop *h)
+{
+	return h->is_stalled || h->is_stalled_behind;
+}
+
 static inline bool relay_queue_is_empty(const struct relay_queue *q)
 {
 	return list_is_empty(&q->control) && list_is_empty(&q->data);
@@ -45,12 +50,13 @@ void relay_clear_queue(struct relay *r, enum hop_side side);
 void relay_send_events(struct relay *r, struct hop *h);
 /* A hop of `side` is gone, and what it had with it: tells the other side. */
 void relay_announce_loss(struct relay *r, enum hop_side side);
-/* An event that came, to be told on `side`. */
-void relay_on_event(struct relay *r, enum hop_side side, const struct frame *head,
+/* An event that came on `h`. */
+void relay_on_event(struct relay *r, struct hop *h, const struct frame *head,
 		    const uint8_t *control);
-/* Tells the other side of hops of `side` that have stalled, if others go on and nobody has been
- * told. */
+/* Tells the other side what is new of stalled hops of `side`. */
 void relay_tell_stalls(struct relay *r, enum hop_side side);
+/* To one that joins later. */
+void relay_tell_stuck_to(struct hop *h);
 void relay_on_drain(struct relay *r, struct hop *h);
 /* DRAIN on the hops of `side` where it is due. */
 void relay_send_drains(struct relay *r, enum hop_side side);

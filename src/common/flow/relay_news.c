@@ -29,6 +29,10 @@ static bool announce(struct relay *r, enum hop_side side, uint8_t type, uint64_t
 		if (h->out_done)
 			continue;
 		is_told = true;
+		/* Of these two only the newer is true. */
+		if (type != FRAME_PATH_LOST)
+			h->pending_events[FRAME_PATH_STALLED - FRAME_PATH_LOST] =
+				h->pending_events[FRAME_PATH_BACK - FRAME_PATH_LOST] = 0;
 		h->pending_events[type - FRAME_PATH_LOST] = id;
 		relay_send_events(r, h);
 	}
@@ -60,16 +64,20 @@ static bool is_new_event(struct relay *r, uint64_t id)
 	return true;
 }
 
-void relay_on_event(struct relay *r, enum hop_side side, const struct frame *head,
+void relay_on_event(struct relay *r, struct hop *h, const struct frame *head,
 		    const uint8_t *control)
 {
 	uint64_t id;
 
 	if (u64_decode(control, head->len, &id) < 0 || id == 0)
 		return;
+	if (head->type != FRAME_PATH_LOST) {
+		h->is_stalled_behind = head->type == FRAME_PATH_STALLED;
+		relay_tell_stalls(r, h->side);
+		return;
+	}
 	/* Two proxies may have several subflows between them, and each tells it. */
-	if (is_new_event(r, id) && !announce(r, side, head->type, id) &&
-	    head->type == FRAME_PATH_LOST)
+	if (is_new_event(r, id) && !announce(r, other_side(h->side), FRAME_PATH_LOST, id))
 		r->must_hang_up = true;
 }
 
@@ -80,26 +88,46 @@ static bool goes_on(const struct relay *r, enum hop_side side)
 	list_for_each(node, &r->hops[side]) {
 		const struct hop *h = container_of(node, struct hop, node);
 
-		if (!h->is_stalled && !h->out_done)
+		if (!hop_is_stalled(h) && !h->out_done)
 			return true;
 	}
 	return false;
+}
+
+static void tell_stuck(struct relay *r, enum hop_side side, bool is_stuck)
+{
+	if (r->is_stuck[side] == is_stuck)
+		return;
+	r->is_stuck[side] = is_stuck;
+	announce(r, other_side(side), is_stuck ? FRAME_PATH_STALLED : FRAME_PATH_BACK,
+		 new_event(r));
 }
 
 void relay_tell_stalls(struct relay *r, enum hop_side side)
 {
 	bool is_news = false;
 
-	if (!goes_on(r, side))
+	if (r->hop_count[side] == 0)
 		return;
+	if (!goes_on(r, side)) {
+		tell_stuck(r, side, true);
+		return;
+	}
+	tell_stuck(r, side, false);
 	list_for_each(node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
-		is_news |= h->is_stalled && !h->is_told;
-		h->is_told = h->is_stalled;
+		is_news |= hop_is_stalled(h) && !h->is_told;
+		h->is_told = hop_is_stalled(h);
 	}
 	if (is_news)
-		announce(r, other_side(side), FRAME_PATH_STALLED, new_event(r));
+		announce(r, other_side(side), FRAME_PATH_LOST, new_event(r));
+}
+
+void relay_tell_stuck_to(struct hop *h)
+{
+	h->pending_events[FRAME_PATH_STALLED - FRAME_PATH_LOST] = new_event(h->relay);
+	relay_send_events(h->relay, h);
 }
 
 void relay_set_stalled(struct relay *r, struct hop *h, bool is_stalled)
@@ -109,11 +137,6 @@ void relay_set_stalled(struct relay *r, struct hop *h, bool is_stalled)
 	h->is_stalled = is_stalled;
 	if (q->current == h)
 		q->current = NULL;
-	if (!is_stalled && h->is_told) {
-		h->is_told = false;
-		announce(r, other_side(h->side), FRAME_PATH_BACK, new_event(r));
-	}
-	/* Also of others, which nobody could make up for until now. */
 	relay_tell_stalls(r, h->side);
 }
 

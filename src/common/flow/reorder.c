@@ -325,9 +325,9 @@ void reorder_consume(struct reorder *r, struct budget *b, uint64_t len)
 	}
 }
 
-uint32_t reorder_ranges(const struct reorder *r, struct range *ret_ranges, uint32_t max)
+uint32_t reorder_ranges(struct reorder *r, struct range *ret_ranges, uint32_t max)
 {
-	uint64_t at = r->next;
+	uint64_t at = r->told > r->next ? r->told : r->next;
 	uint32_t n = 0;
 
 	for (; r->gaps && n < max; n++) {
@@ -338,6 +338,8 @@ uint32_t reorder_ranges(const struct reorder *r, struct range *ret_ranges, uint3
 		ret_ranges[n] = (struct range){run->start, run->end};
 		at = run->start;
 	}
+	/* The end is reached: the next ones are the first again. */
+	r->told = n == max ? at : 0;
 	return n;
 }
 

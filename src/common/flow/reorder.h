@@ -37,6 +37,7 @@ struct reorder {
 	struct run *gaps;	    /* what lies beyond a gap */
 	struct chunk *keep;	    /* small pieces are copied into it */
 	uint32_t piece_count;	    /* in all runs */
+	uint64_t told;		    /* reorder_ranges goes on above it */
 	uint64_t seed;
 };
 
@@ -67,8 +68,9 @@ static inline bool reorder_has_bytes(const struct reorder *r)
 int reorder_peek(const struct reorder *r, struct iovec *ret_iov, int count);
 void reorder_consume(struct reorder *r, struct budget *b, uint64_t len);
 
-/* The first ranges beyond the gap, ascending; returns how many (at most `max`). */
-uint32_t reorder_ranges(const struct reorder *r, struct range *ret_ranges, uint32_t max);
+/* Ranges beyond the gap, ascending; returns how many (at most `max`). When there are more, the next
+ * call goes on behind them, so that all are told of in turn. */
+uint32_t reorder_ranges(struct reorder *r, struct range *ret_ranges, uint32_t max);
 
 /* What is kept beside the bytes: at most a run for each piece. */
 static inline size_t reorder_overhead_bytes(const struct reorder *r)

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 
 #include <string.h>
 
@@ -17,20 +18,71 @@ static struct path *least_pass(struct path *const *paths, size_t count,
 	return best;
 }
 
-static bool is_up(const struct path *p)
+static bool is_active(const struct path *p)
 {
-	return p->is_up;
+	return p->state == PATH_ACTIVE;
+}
+
+/* ---- what time things take ---- */
+
+/* When the last of one more frame would be there, in us from now. */
+static uint64_t arrival_us(const struct path *p)
+{
+	uint64_t return_us = path_return_us(p, p->frame_bytes);
+
+	return return_us - min_u64(p->base_rtt_us / 2, return_us) + p->doubt_us;
+}
+
+static uint64_t earliest_arrival_us(struct path *const *paths, size_t count)
+{
+	uint64_t best_us = NEVER_US;
+
+	for (size_t i = 0; i < count; i++)
+		if (is_active(paths[i]))
+			best_us = min_u64(best_us, arrival_us(paths[i]));
+	return best_us;
+}
+
+/* Arrivals up to here count as equal to the earliest. */
+static uint64_t equal_until_us(uint64_t earliest_us)
+{
+	return earliest_us + max_u64(earliest_us / 4, SCHEDULER_SLACK_US);
+}
+
+static uint64_t rtt_us(const struct path *p)
+{
+	uint64_t unknown_us = PATH_RTT_UNKNOWN_MS * US_PER_MS;
+
+	return (p->base_rtt_us ? p->base_rtt_us : unknown_us) + p->doubt_us;
+}
+
+static bool any(const struct path *p)
+{
+	(void)p;
+	return true;
+}
+
+static struct path *least_rtt(struct path *const *paths, size_t count,
+			      bool (*can)(const struct path *))
+{
+	struct path *best = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (is_active(paths[i]) && can(paths[i]) &&
+		    (!best || rtt_us(paths[i]) < rtt_us(best)))
+			best = paths[i];
+	return best;
 }
 
 /* ---- weighted ---- */
 
-static struct path *weighted_pick(struct path *const *paths, size_t count, bool is_bulk)
+static struct path *weighted_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	const struct path *last = least_pass(paths, count, is_up);
+	const struct path *last = least_pass(paths, count, is_active);
 	struct path *best = least_pass(paths, count, path_has_room);
 	double weights = 0;
 
-	(void)is_bulk;
+	(void)d;
 	if (!best || best == last)
 		return best;
 	for (size_t i = 0; i < count; i++)
@@ -41,24 +93,6 @@ static struct path *weighted_pick(struct path *const *paths, size_t count, bool 
 
 /* ---- adaptive ---- */
 
-/* When the last of one more frame would be there, in µs from now; 0 while nothing is known. */
-static uint64_t arrival_us(const struct path *p)
-{
-	if (p->rate_Bps == 0)
-		return p->base_rtt_us / 2;
-	return p->base_rtt_us / 2 + (p->inflight_bytes + p->frame_bytes) * US_PER_S / p->rate_Bps;
-}
-
-static uint64_t earliest_arrival_us(struct path *const *paths, size_t count)
-{
-	uint64_t best_us = NEVER_US;
-
-	for (size_t i = 0; i < count; i++)
-		if (paths[i]->is_up && arrival_us(paths[i]) < best_us)
-			best_us = arrival_us(paths[i]);
-	return best_us;
-}
-
 /* Work-conserving: whoever lags because it was full is not owed for it, beyond the lead. */
 static void forgive_lag(struct path *const *paths, size_t count)
 {
@@ -66,7 +100,7 @@ static void forgive_lag(struct path *const *paths, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		weights += paths[i]->weight;
-		if (paths[i]->is_up && paths[i]->pass > most)
+		if (is_active(paths[i]) && paths[i]->pass > most)
 			most = paths[i]->pass;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -74,34 +108,123 @@ static void forgive_lag(struct path *const *paths, size_t count)
 			paths[i]->pass = most - SCHEDULER_LEAD_BYTES / weights;
 }
 
-static struct path *adaptive_pick(struct path *const *paths, size_t count, bool is_bulk)
+static struct path *adaptive_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	uint64_t limit_us = earliest_arrival_us(paths, count);
+	uint64_t earliest_us = earliest_arrival_us(paths, count);
 	struct path *best = NULL;
 
-	if (limit_us == NEVER_US)
+	if (earliest_us == NEVER_US)
 		return NULL;
-	limit_us += limit_us / 4 > SCHEDULER_SLACK_US ? limit_us / 4 : SCHEDULER_SLACK_US;
 	forgive_lag(paths, count);
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
-		if (path_has_room(p) && arrival_us(p) <= limit_us &&
+		if (path_has_room(p) && arrival_us(p) <= equal_until_us(earliest_us) &&
 		    (!best || p->pass < best->pass))
 			best = p;
 	}
 	/* Only slower paths have room: worth it when more bytes are behind these. */
-	return best || !is_bulk ? best : least_pass(paths, count, path_has_room);
+	return best || !d->is_bulk ? best : least_pass(paths, count, path_has_room);
+}
+
+/* ---- minrtt, ecf, blest: the fastest path, and when a slower one may help ---- */
+
+static struct path *minrtt_pick(struct path *const *paths, size_t count, const struct demand *d)
+{
+	(void)d;
+	return least_rtt(paths, count, path_has_room);
+}
+
+static uint64_t transfer_us(uint64_t bytes, const struct path *p)
+{
+	return p->rate_Bps ? bytes * US_PER_S / p->rate_Bps : 0;
+}
+
+/* Lim et al. 2017: a slower path only if all that there is, sent on the fast one, would take
+ * longer than one trip on the slow one. */
+static struct path *ecf_pick(struct path *const *paths, size_t count, const struct demand *d)
+{
+	const struct path *fast = least_rtt(paths, count, any);
+	struct path *slow = least_rtt(paths, count, path_has_room);
+	uint64_t left_bytes, margin_us;
+
+	if (!slow || slow == fast)
+		return slow;
+	left_bytes = d->is_bulk ? d->window_bytes : slow->frame_bytes;
+	margin_us = max_u64(fast->rttvar_us, slow->rttvar_us);
+	if (rtt_us(fast) + transfer_us(fast->inflight_bytes + left_bytes, fast) <
+	    rtt_us(slow) + margin_us)
+		return NULL;
+	return slow;
+}
+
+/* Ferlin et al. 2016: a slower path only if what the fast one can send meanwhile fits into the
+ * window beside it; else the slow bytes would block it. */
+static struct path *blest_pick(struct path *const *paths, size_t count, const struct demand *d)
+{
+	const struct path *fast = least_rtt(paths, count, any);
+	struct path *slow = least_rtt(paths, count, path_has_room);
+	uint64_t meanwhile_bytes;
+
+	if (!slow || slow == fast)
+		return slow;
+	meanwhile_bytes = fast->rate_Bps * rtt_us(slow) / US_PER_S;
+	if (!d->is_bulk || meanwhile_bytes + slow->frame_bytes > d->window_bytes)
+		return NULL;
+	return slow;
+}
+
+/* ---- redundant, backup ---- */
+
+static struct path *redundant_pick(struct path *const *paths, size_t count, const struct demand *d)
+{
+	struct path *best = NULL;
+
+	(void)d;
+	for (size_t i = 0; i < count; i++)
+		if (path_has_room(paths[i]) && (!best || arrival_us(paths[i]) < arrival_us(best)))
+			best = paths[i];
+	return best;
+}
+
+/* The largest weight, then the place in the operator's list. */
+static bool is_before(const struct path *a, const struct path *b)
+{
+	return a->weight > b->weight || (a->weight == b->weight && a->rank < b->rank);
+}
+
+static struct path *first_choice(struct path *const *paths, size_t count)
+{
+	struct path *best = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (is_active(paths[i]) && (!best || is_before(paths[i], best)))
+			best = paths[i];
+	return best;
+}
+
+static struct path *backup_pick(struct path *const *paths, size_t count, const struct demand *d)
+{
+	struct path *best = first_choice(paths, count);
+
+	(void)d;
+	return best && path_has_room(best) ? best : NULL;
 }
 
 /* ---- all ---- */
 
 static const struct scheduler schedulers[] = {
-	{"adaptive", adaptive_pick},
-	{"weighted", weighted_pick},
+	{.name = "adaptive", .pick = adaptive_pick},
+	{.name = "weighted", .pick = weighted_pick},
+	{.name = "ecf", .pick = ecf_pick},
+	{.name = "blest", .pick = blest_pick},
+	{.name = "minrtt", .pick = minrtt_pick},
+	{.name = "redundant", .pick = redundant_pick, .is_redundant = true},
+	{.name = "backup", .pick = backup_pick, .is_exclusive = true},
 };
 
-const char *const scheduler_names[] = {"adaptive", "weighted", NULL};
+const char *const scheduler_names[] = {"adaptive", "weighted",	"ecf",	  "blest",
+				       "minrtt",   "redundant", "backup", NULL};
 
 const struct scheduler *scheduler_find(const char *name)
 {
@@ -124,15 +247,46 @@ void scheduler_on_join(struct path *const *paths, size_t count, struct path *p)
 			p->pass = paths[i]->pass;
 }
 
-struct path *scheduler_pick_control(struct path *const *paths, size_t count)
+/* ---- control frames ---- */
+
+static bool takes_control(const struct path *p)
 {
+	return p->state == PATH_ACTIVE && !p->is_blocked;
+}
+
+/* Others were heard after it, and longer ago than scheduling explains: it may be dead. */
+static bool is_stale(const struct path *p, uint64_t newest_us)
+{
+	return p->heard_us + CONTROL_STALE_MS * US_PER_MS < newest_us;
+}
+
+static struct path *heard_last_of_earliest(struct path *const *paths, size_t count)
+{
+	uint64_t earliest_us = NEVER_US, newest_us = 0;
 	struct path *best = NULL;
 
+	for (size_t i = 0; i < count; i++)
+		if (takes_control(paths[i]))
+			newest_us = max_u64(newest_us, paths[i]->heard_us);
+	for (size_t i = 0; i < count; i++)
+		if (takes_control(paths[i]) && !is_stale(paths[i], newest_us))
+			earliest_us = min_u64(earliest_us, arrival_us(paths[i]));
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
-		if (p->is_up && !p->is_blocked && (!best || arrival_us(p) < arrival_us(best)))
+		if (takes_control(p) && !is_stale(p, newest_us) &&
+		    arrival_us(p) <= equal_until_us(earliest_us) &&
+		    (!best || p->heard_us > best->heard_us))
 			best = p;
 	}
 	return best;
+}
+
+struct path *scheduler_pick_control(const struct scheduler *s, struct path *const *paths,
+				    size_t count)
+{
+	struct path *p =
+		s->is_exclusive ? first_choice(paths, count) : heard_last_of_earliest(paths, count);
+
+	return p && !p->is_blocked ? p : NULL;
 }

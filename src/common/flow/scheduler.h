@@ -1,10 +1,6 @@
-/* Which path carries the next bytes. A scheduler sees the paths and says one, or none (wait);
- * it keeps its accounts in struct path and has no state of its own.
- *
- *   weighted  stride scheduling (Waldspurger and Weihl 1995) over the weights: exact shares, so a
- *             path that is full holds the others back after a bounded lead.
- *   adaptive  among the paths that would deliver about earliest (base RTT/2 + in flight/rate) the
- *             one that is furthest behind its weight; work-conserving. */
+/* Which path carries the next bytes. A scheduler sees the paths and says one, or none (wait); it
+ * keeps its accounts in struct path and has no state of its own. docs/schedulers.md tells what
+ * each is for, its formula and where it comes from. */
 #ifndef FLOW_SCHEDULER_H
 #define FLOW_SCHEDULER_H
 
@@ -12,11 +8,18 @@
 
 #include <stddef.h>
 
+/* What there is to send. */
+struct demand {
+	bool is_bulk;	       /* there is more behind these bytes */
+	uint64_t window_bytes; /* what the session may still send before credit stops it */
+};
+
 struct scheduler {
 	const char *name;
-	/* A path with room, or NULL. `is_bulk`: there is more behind these bytes, so that using a
-	 * slow path gains more than it delays. */
-	struct path *(*pick)(struct path *const *paths, size_t count, bool is_bulk);
+	/* A path with room, or NULL. */
+	struct path *(*pick)(struct path *const *paths, size_t count, const struct demand *d);
+	bool is_redundant; /* every other path with room carries the bytes too */
+	bool is_exclusive; /* control frames keep to the path of the bytes */
 };
 
 /* NULL-terminated, the default first. */
@@ -27,10 +30,12 @@ const struct scheduler *scheduler_find(const char *name); /* NULL: there is none
 /* First copies of `len` bytes went out on `p`. */
 void scheduler_on_sent(struct path *p, uint32_t len);
 
-/* A path joins: it starts level with the others. */
+/* A path joins, or its weight has changed: it starts level with the others. */
 void scheduler_on_join(struct path *const *paths, size_t count, struct path *p);
 
-/* The path for control frames: where they arrive first, of those that are not blocked; or NULL. */
-struct path *scheduler_pick_control(struct path *const *paths, size_t count);
+/* The path for control frames: where they arrive first, of those that are not blocked; among
+ * equals the one that was heard last, which is known to live. NULL: none. */
+struct path *scheduler_pick_control(const struct scheduler *s, struct path *const *paths,
+				    size_t count);
 
 #endif

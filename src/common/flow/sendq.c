@@ -6,9 +6,9 @@
 #include <assert.h>
 #include <errno.h>
 
-void sendq_init(struct sendq *q, uint64_t credit)
+void sendq_init(struct sendq *q, uint64_t credit, struct path *const *slots)
 {
-	*q = (struct sendq){.credit = credit};
+	*q = (struct sendq){.credit = credit, .slots = slots};
 	list_init(&q->segments);
 	list_init(&q->lost);
 }
@@ -21,6 +21,59 @@ static struct segment *segment_of(struct list *node)
 static uint64_t segment_end(const struct segment *s)
 {
 	return s->offset + s->data.len + s->is_fin;
+}
+
+static uint64_t bit_of(const struct path *p)
+{
+	return 1ull << p->index;
+}
+
+static bool is_carried_by(const struct segment *s, const struct path *p)
+{
+	return s->carriers & bit_of(p);
+}
+
+/* ---- what paths have in flight ---- */
+
+static struct path *lowest_path(const struct sendq *q, uint64_t carriers)
+{
+	return q->slots[__builtin_ctzll(carriers)];
+}
+
+/* Its first `len` bytes are not in flight any more, wherever they were. */
+static void shrink(const struct sendq *q, const struct segment *s, uint32_t len)
+{
+	for (uint64_t left = s->carriers; left; left &= left - 1)
+		lowest_path(q, left)->inflight_bytes -= len;
+}
+
+static void leave_paths(const struct sendq *q, const struct segment *s)
+{
+	shrink(q, s, s->data.len);
+	for (uint64_t left = s->carriers; left; left &= left - 1)
+		lowest_path(q, left)->segments--;
+}
+
+static void enter_path(struct segment *s, struct path *p, uint64_t now_us)
+{
+	s->path = p;
+	s->sent_us = now_us;
+	s->due_us = now_us + path_return_us(p, s->data.len);
+	if (is_carried_by(s, p))
+		return;
+	s->carriers |= bit_of(p);
+	path_on_sent(p, s->data.len, now_us, &s->mark);
+	p->segments++;
+}
+
+static void leave_path(struct segment *s, struct path *p)
+{
+	s->carriers &= ~bit_of(p);
+	p->inflight_bytes -= s->data.len;
+	p->segments--;
+	s->was_resent = true;
+	if (s->path == p)
+		s->path = NULL;
 }
 
 static void segment_free(struct segment *s, struct budget *b)
@@ -36,18 +89,12 @@ void sendq_clear(struct sendq *q, struct budget *b)
 	list_for_each_safe(node, &q->segments) {
 		struct segment *s = segment_of(node);
 
-		if (s->path)
-			s->path->inflight_bytes -= s->data.len;
+		leave_paths(q, s);
 		segment_free(s, b);
 	}
 }
 
-static void segment_on_sent(struct segment *s, struct path *p, uint64_t now_us)
-{
-	s->path = p;
-	s->sent_us = now_us;
-	path_on_sent(p, s->data.len, now_us, &s->mark);
-}
+/* ---- sending ---- */
 
 struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *p,
 				struct slice data, bool is_fin, uint64_t now_us)
@@ -60,7 +107,7 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 	list_push_back(&q->segments, &s->node);
 	q->next = segment_end(s);
 	q->has_fin = is_fin;
-	segment_on_sent(s, p, now_us);
+	enter_path(s, p, now_us);
 	return s;
 }
 
@@ -71,51 +118,67 @@ struct segment *sendq_resend(struct sendq *q, struct path *p, uint64_t now_us)
 	assert(!list_is_empty(&q->lost));
 	list_remove(&s->lost_node);
 	s->was_resent = true;
-	segment_on_sent(s, p, now_us);
+	enter_path(s, p, now_us);
 	return s;
 }
 
-static void segment_acked(struct segment *s, struct budget *b, uint32_t delay_us, uint64_t now_us)
+void segment_copy(struct segment *s, struct path *p, uint64_t now_us)
 {
-	if (s->path)
-		path_on_acked(s->path, s->data.len, &s->mark, s->sent_us, delay_us, !s->was_resent,
-			      now_us);
+	s->was_resent = true;
+	enter_path(s, p, now_us);
+}
+
+/* ---- acknowledgements ---- */
+
+static void segment_acked(struct sendq *q, struct segment *s, struct budget *b, uint64_t now_us)
+{
+	q->touched |= s->carriers;
+	if (s->was_resent) {
+		leave_paths(q, s);
+		if (s->path)
+			path_on_acked_again(s->path, s->data.len, now_us);
+	} else {
+		s->path->segments--;
+		path_on_acked(s->path, s->data.len, &s->mark, s->sent_us, now_us);
+	}
 	segment_free(s, b);
 }
 
 /* The first `len` bytes of it are acknowledged, not all. */
-static void segment_trim(struct segment *s, uint32_t len)
+static void segment_trim(struct sendq *q, struct segment *s, uint32_t len)
 {
-	if (s->path) {
-		s->path->inflight_bytes -= len;
+	shrink(q, s, len);
+	if (s->path)
 		s->path->delivered_bytes += len;
-	}
 	s->offset += len;
 	s->data.at += len;
 	s->data.len -= len;
 }
 
-static void ack_below(struct sendq *q, struct budget *b, uint64_t offset, uint32_t delay_us,
-		      uint64_t now_us)
+static int ack_below(struct sendq *q, struct budget *b, uint64_t offset, uint64_t now_us)
 {
+	int count = 0;
+
 	while (!list_is_empty(&q->segments)) {
 		struct segment *s = segment_of(q->segments.next);
 
-		if (segment_end(s) <= offset) {
-			segment_acked(s, b, delay_us, now_us);
-			continue;
+		if (segment_end(s) > offset) {
+			if (s->offset < offset)
+				segment_trim(q, s, (uint32_t)(offset - s->offset));
+			break;
 		}
-		if (s->offset < offset)
-			segment_trim(s, (uint32_t)(offset - s->offset));
-		return;
+		segment_acked(q, s, b, now_us);
+		count++;
 	}
+	return count;
 }
 
 /* Received ranges are never taken back, so a segment inside one is done with. */
-static void ack_ranges(struct sendq *q, struct budget *b, const struct ack_info *ack,
-		       uint64_t now_us)
+static int ack_ranges(struct sendq *q, struct budget *b, const struct ack_info *ack,
+		      uint64_t now_us)
 {
 	uint32_t i = 0;
+	int count = 0;
 
 	list_for_each_safe(node, &q->segments) {
 		struct segment *s = segment_of(node);
@@ -123,15 +186,20 @@ static void ack_ranges(struct sendq *q, struct budget *b, const struct ack_info 
 		while (i < ack->range_count && ack->ranges[i].end < segment_end(s))
 			i++;
 		if (i == ack->range_count)
-			return;
-		if (ack->ranges[i].start <= s->offset)
-			segment_acked(s, b, ack->delay_us, now_us);
+			break;
+		if (ack->ranges[i].start <= s->offset) {
+			segment_acked(q, s, b, now_us);
+			count++;
+		}
 	}
+	return count;
 }
 
 int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struct ack_info *ack,
 		 uint64_t now_us)
 {
+	int count = 0;
+
 	if (offset > q->next ||
 	    (ack->range_count > 0 && ack->ranges[ack->range_count - 1].end > q->next))
 		return -EPROTO;
@@ -139,30 +207,51 @@ int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struc
 		q->credit = ack->credit;
 	if (offset > q->acked) {
 		q->acked = offset;
-		ack_below(q, b, offset, ack->delay_us, now_us);
+		count += ack_below(q, b, offset, now_us);
 	}
 	if (ack->range_count > 0)
-		ack_ranges(q, b, ack, now_us);
-	return 0;
+		count += ack_ranges(q, b, ack, now_us);
+	for (; q->touched; q->touched &= q->touched - 1)
+		path_end_ack(lowest_path(q, q->touched), ack->delay_us, now_us);
+	return count;
 }
 
-/* Rebuilds the lost list, so that it stays in stream order. */
-size_t sendq_path_lost(struct sendq *q, const struct path *p)
+/* ---- losses ---- */
+
+/* Builds the lost list anew, so that it stays in stream order. */
+size_t sendq_collect_lost(struct sendq *q, uint64_t alive)
 {
 	size_t count = 0;
 
 	list_for_each(node, &q->segments) {
 		struct segment *s = segment_of(node);
 
-		if (s->path == p) {
-			s->path->inflight_bytes -= s->data.len;
-			s->path = NULL;
-			count++;
-		}
-		if (!s->path) {
-			list_remove(&s->lost_node);
-			list_push_back(&q->lost, &s->lost_node);
-		}
+		if (s->carriers & alive)
+			continue;
+		count += !list_is_linked(&s->lost_node);
+		list_remove(&s->lost_node);
+		list_push_back(&q->lost, &s->lost_node);
 	}
 	return count;
+}
+
+size_t sendq_path_lost(struct sendq *q, struct path *p, uint64_t alive)
+{
+	list_for_each(node, &q->segments) {
+		struct segment *s = segment_of(node);
+
+		if (is_carried_by(s, p))
+			leave_path(s, p);
+	}
+	return sendq_collect_lost(q, alive);
+}
+
+void sendq_path_back(struct sendq *q, const struct path *p)
+{
+	list_for_each_safe(node, &q->lost) {
+		struct segment *s = container_of(node, struct segment, lost_node);
+
+		if (is_carried_by(s, p))
+			list_remove(&s->lost_node);
+	}
 }

@@ -1,7 +1,8 @@
 /* What one session has sent in one direction and not had acknowledged: segments in stream order,
- * each on the record of the path that carries it. Reading ahead does not happen here: bytes are
+ * each on the record of the paths that carry it. Reading ahead does not happen here: bytes are
  * taken from the client when a path has room (late binding), so that a segment is born sent.
- * Lost segments (their path died) stand in a second list, lowest offset first. */
+ * Lost segments (no path is left that could bring them) stand in a second list, lowest offset
+ * first. A path that stalls keeps its record: what it carries may still arrive. */
 #ifndef FLOW_SENDQ_H
 #define FLOW_SENDQ_H
 
@@ -16,29 +17,40 @@ struct segment {
 	struct list node;      /* sendq.segments */
 	struct list lost_node; /* sendq.lost, while it waits to be sent again */
 	uint64_t offset;
-	uint64_t sent_us;
-	struct path *path; /* NULL while lost */
+	uint64_t sent_us;  /* the last time; */
+	uint64_t due_us;   /* by when that should be acknowledged, */
+	struct path *path; /* and on which path; NULL when that path lost it */
+	uint64_t carriers; /* bit i: counts in the in-flight bytes of the path with index i */
 	struct rate_mark mark;
 	struct slice data; /* holds a reference; len 0 for a lone FIN */
 	bool is_fin;
-	bool was_resent;
+	bool was_resent; /* or went out on two paths: no samples from it */
 };
 
 struct sendq {
 	struct list segments; /* not acknowledged, by offset */
 	struct list lost;
-	uint64_t acked;	 /* all below is acknowledged; FIN counts one */
-	uint64_t next;	 /* the next new byte's offset */
-	uint64_t credit; /* new bytes stay below it */
-	bool has_fin;	 /* FIN was sent: `next` counts it */
+	struct path *const *slots; /* of the tunnel, by path index */
+	uint64_t acked;		   /* all below is acknowledged; FIN counts one */
+	uint64_t next;		   /* the next new byte's offset */
+	uint64_t credit;	   /* new bytes stay below it */
+	uint64_t touched;	   /* paths, by bit, that an ACK is being taken for */
+	bool has_fin;		   /* FIN was sent: `next` counts it */
 };
 
-void sendq_init(struct sendq *q, uint64_t credit);
+/* `slots` is borrowed. */
+void sendq_init(struct sendq *q, uint64_t credit, struct path *const *slots);
 void sendq_clear(struct sendq *q, struct budget *b); /* forgets all segments, also on their paths */
 
 static inline bool sendq_is_acked(const struct sendq *q)
 {
 	return list_is_empty(&q->segments);
+}
+
+/* The lowest that is not acknowledged; NULL when all is. */
+static inline struct segment *sendq_head(const struct sendq *q)
+{
+	return list_is_empty(&q->segments) ? NULL : list_first(&q->segments, struct segment, node);
 }
 
 /* New bytes at q->next go out on `p` now; takes over the slice's reference. */
@@ -48,12 +60,22 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 /* The lowest lost segment goes out again on `p`. The lost list must not be empty. */
 struct segment *sendq_resend(struct sendq *q, struct path *p, uint64_t now_us);
 
-/* Acknowledges: frees what is covered, gives samples to the paths. 0, or -EPROTO when it
- * acknowledges what was never sent: then nothing has changed. */
+/* One more copy of a segment that is not lost goes out on `p`, which does not carry it yet. */
+void segment_copy(struct segment *s, struct path *p, uint64_t now_us);
+
+/* Acknowledges: frees what is covered, gives samples to the paths. How many segments that were, or
+ * -EPROTO when it acknowledges what was never sent: then nothing has changed. */
 int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struct ack_info *ack,
 		 uint64_t now_us);
 
-/* All that `p` carries must be sent again. Returns how many segments. */
-size_t sendq_path_lost(struct sendq *q, const struct path *p);
+/* All that `p` carries is lost there. What no other path of the set `alive` carries either must be
+ * sent again. Returns how many segments that are. */
+size_t sendq_path_lost(struct sendq *q, struct path *p, uint64_t alive);
+
+/* A path has left the set `alive` and keeps its record; the rest as above. */
+size_t sendq_collect_lost(struct sendq *q, uint64_t alive);
+
+/* `p` is alive again: what it carries is not lost any more. */
+void sendq_path_back(struct sendq *q, const struct path *p);
 
 #endif

@@ -25,13 +25,14 @@ struct session *session_new(struct tunnel *t, uint64_t id, enum session_open ope
 	s->open = open;
 	s->deficit_bytes = SESSION_QUANTUM_BYTES;
 	s->opened_us = s->active_us = s->tune_us = now_us;
-	sendq_init(&s->out, 0);
+	sendq_init(&s->out, 0, t->slots);
 	reorder_init(&s->in, t->config.seed ^ id * 0x9e3779b97f4a7c15u);
 	list_init(&s->ready_node);
 	list_init(&s->resend_node);
 	list_init(&s->control_node);
 	list_init(&s->ack_node);
 	list_init(&s->timed_node);
+	list_init(&s->watch_node);
 	list_init(&s->done_node);
 	list_push_back(&t->sessions_all, &s->all_node);
 	idmap_put(&t->sessions, id, s);
@@ -62,6 +63,7 @@ void session_free(struct session *s)
 	list_remove(&s->control_node);
 	list_remove(&s->ack_node);
 	list_remove(&s->timed_node);
+	list_remove(&s->watch_node);
 	list_remove(&s->done_node);
 	list_remove(&s->all_node);
 	idmap_remove(&t->sessions, s->id);
@@ -329,7 +331,7 @@ void session_end_by_peer(struct session *s)
 static void probe(struct session *s)
 {
 	struct tunnel *t = s->tunnel;
-	struct path *p = scheduler_pick_control(t->paths, t->path_count);
+	struct path *p = scheduler_pick_control(t->config.scheduler, t->paths, t->path_count);
 	struct frame head = {.type = FRAME_DATA,
 			     .session = s->id,
 			     .offset = s->out.next - s->out.has_fin};

@@ -48,6 +48,7 @@ struct session {
 	struct list control_node; /* tunnel.controls: OPEN or RESET to send */
 	struct list ack_node;	  /* tunnel.acks or tunnel.acks_now */
 	struct list timed_node;	  /* tunnel.timed: waits for something with a limit */
+	struct list watch_node;	  /* tunnel.watched: a gap, or bytes on a slow path */
 	struct list done_node;	  /* tunnel.done: both streams have ended, or RESET was answered */
 
 	struct sendq out;

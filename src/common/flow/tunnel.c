@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 #include "common/flow/tunnel_internal.h"
 
 #include <assert.h>
@@ -22,6 +23,8 @@ struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunne
 	t->sessions_max = budget->sessions_max;
 	t->next_id = 1;
 	t->pathless_us = now_us;
+	t->watch_next_us = NEVER_US;
+	t->rescue_bytes = RESCUE_BURST_BYTES;
 	idmap_init(&t->sessions);
 	rangeset_init(&t->finished);
 	list_init(&t->sessions_all);
@@ -32,6 +35,7 @@ struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunne
 	list_init(&t->acks_now);
 	list_init(&t->timed);
 	list_init(&t->done);
+	list_init(&t->watched);
 	return t;
 }
 
@@ -76,8 +80,8 @@ void tunnel_free(struct tunnel *t)
 	if (!t)
 		return;
 	tunnel_end_all(t, RESET_CLOSING, "the tunnel is closed");
-	for (size_t i = 0; i < t->path_count; i++)
-		free(t->paths[i]);
+	for (size_t i = 0; i < PATHS_MAX; i++)
+		free(t->slots[i]);
 	t->budget->finished_ranges -= t->finished.count;
 	idmap_done(&t->sessions);
 	rangeset_done(&t->finished);
@@ -92,31 +96,67 @@ void tunnel_closed_by_peer(struct tunnel *t)
 
 /* ---- paths ---- */
 
+void tunnel_update_alive(struct tunnel *t)
+{
+	t->alive = 0;
+	for (size_t i = 0; i < PATHS_MAX; i++)
+		if (t->slots[i] && t->slots[i]->state != PATH_STALLED)
+			t->alive |= 1ull << i;
+}
+
+static void free_slot(struct tunnel *t, struct path *p)
+{
+	t->slots[p->index] = NULL;
+	tunnel_update_alive(t);
+	free(p);
+}
+
+void tunnel_free_gone(struct tunnel *t)
+{
+	for (size_t i = 0; i < PATHS_MAX; i++)
+		if (t->slots[i] && t->slots[i]->state == PATH_GONE && t->slots[i]->segments == 0)
+			free_slot(t, t->slots[i]);
+}
+
 struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user)
 {
 	struct path *p;
 	uint16_t index = 0;
 
-	if (t->path_count == PATHS_MAX)
-		return NULL;
-	while (t->path_slots >> index & 1)
+	tunnel_free_gone(t);
+	while (index < PATHS_MAX && t->slots[index])
 		index++;
+	if (index == PATHS_MAX)
+		return NULL;
 	p = malloc(sizeof(*p));
 	if (!p)
 		abort();
 	path_init(p, t, index, weight, payload_max, user);
-	t->path_slots |= 1ull << index;
+	t->slots[index] = p;
+	tunnel_update_alive(t);
 	scheduler_on_join(t->paths, t->path_count, p);
 	t->paths[t->path_count++] = p;
 	t->pathless_us = NEVER_US;
 	return p;
 }
 
-/* What one session had under way on a path that lost it. */
-static void session_path_lost(struct session *s, const struct path *p, uint64_t now_us)
+void tunnel_hold_path(struct tunnel *t, struct path *p)
 {
-	if (sendq_path_lost(&s->out, p) > 0)
-		session_update_resend(s);
+	(void)t;
+	p->state = PATH_PREPARED;
+	p->why = "the topology change is not carried out yet";
+}
+
+void tunnel_use_path(struct tunnel *t, struct path *p)
+{
+	if (p->state != PATH_PREPARED)
+		return;
+	path_activate(p);
+	scheduler_on_join(t->paths, t->path_count, p);
+}
+
+static void repeat_controls(struct session *s, const struct path *p, uint64_t now_us)
+{
 	if (s->open == SESSION_OPEN_SENT && s->open_path == p) {
 		s->open = SESSION_OPEN_QUEUED;
 		s->open_path = NULL;
@@ -129,25 +169,83 @@ static void session_path_lost(struct session *s, const struct path *p, uint64_t 
 		session_owe_ack(s, true, now_us);
 }
 
-void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
+void tunnel_repeat_controls(struct tunnel *t, const struct path *p, uint64_t now_us)
 {
 	list_for_each(node, &t->sessions_all)
-		session_path_lost(container_of(node, struct session, all_node), p, now_us);
+		repeat_controls(container_of(node, struct session, all_node), p, now_us);
+}
+
+void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	list_for_each(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+
+		if (sendq_path_lost(&s->out, p, t->alive) > 0)
+			session_update_resend(s);
+	}
+	tunnel_repeat_controls(t, p, now_us);
+}
+
+void tunnel_path_stalled(struct tunnel *t, struct path *p, bool is_stalled, uint64_t now_us)
+{
+	p->hop_is_stalled = is_stalled;
+	if (is_stalled)
+		watch_stall(t, p, "its connection hears nothing", now_us);
+	else
+		probe_soon(p);
+}
+
+void tunnel_drain_path(struct tunnel *t, struct path *p)
+{
+	(void)t;
+	if (p->state == PATH_DRAINING)
+		return;
+	p->state = PATH_DRAINING;
+	p->why = "it is to be closed";
+	p->owes_drain = true;
+	tunnel_update_alive(t);
+}
+
+void tunnel_set_weight(struct tunnel *t, struct path *p, uint32_t weight)
+{
+	if (p->weight == weight)
+		return;
+	p->weight = weight;
+	scheduler_on_join(t->paths, t->path_count, p);
+}
+
+void tunnel_set_scheduler(struct tunnel *t, const struct scheduler *scheduler)
+{
+	t->config.scheduler = scheduler;
+	/* Each keeps its accounts in its own way: they begin level. */
+	for (size_t i = 0; i < t->path_count; i++)
+		t->paths[i]->pass = 0;
+}
+
+/* Takes it from those that are used. */
+static void take_out(struct tunnel *t, const struct path *p)
+{
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i] == p)
+			t->paths[i] = t->paths[--t->path_count];
 }
 
 void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us)
 {
-	p->is_up = false;
-	tunnel_path_lost_bytes(t, p, now_us);
+	bool is_drained = p->has_sent_drain && p->has_got_drain;
+
+	take_out(t, p);
+	p->state = PATH_GONE;
+	p->user = NULL;
+	if (!is_drained)
+		tunnel_path_lost_bytes(t, p, now_us);
+	tunnel_update_alive(t);
 	list_for_each(node, &t->sessions_all)
 		container_of(node, struct session, all_node)->ack_paths &= ~(1ull << p->index);
-	for (size_t i = 0; i < t->path_count; i++)
-		if (t->paths[i] == p)
-			t->paths[i] = t->paths[--t->path_count];
-	t->path_slots &= ~(1ull << p->index);
 	if (t->path_count == 0)
 		t->pathless_us = now_us;
-	free(p);
+	if (!is_drained || p->segments == 0)
+		free_slot(t, p);
 }
 
 /* ---- sessions ---- */
@@ -225,6 +323,17 @@ static void free_done(struct tunnel *t)
 	}
 }
 
+/* The environment may remove the path. */
+static void tell_drained(struct tunnel *t)
+{
+	for (size_t i = t->path_count; i-- > 0;) {
+		struct path *p = t->paths[i];
+
+		if (p->has_sent_drain && p->has_got_drain)
+			t->ops->drained(p);
+	}
+}
+
 static bool is_pathless_too_long(const struct tunnel *t, uint64_t now_us)
 {
 	return t->pathless_us != NEVER_US && now_us - t->pathless_us >= t->config.session_wait_us;
@@ -239,23 +348,28 @@ void tunnel_run(struct tunnel *t, uint64_t now_us)
 		return;
 	}
 	run_timers(t, now_us);
+	watch_run(t, now_us);
+	probe_run(t, now_us);
 	send_controls(t);
 	send_acks(t, now_us);
 	send_resends(t, now_us);
 	send_new(t, now_us);
 	send_controls(t); /* of clients that had reset their connection */
 	free_done(t);
+	tell_drained(t);
 }
 
-uint64_t tunnel_next_run_at(const struct tunnel *t)
+uint64_t tunnel_next_run_at(const struct tunnel *t, uint64_t now_us)
 {
 	uint64_t at_us = NEVER_US;
 
 	/* While all paths are blocked nothing can be sent; a path that no longer is says so. */
-	if (!list_is_empty(&t->acks) && scheduler_pick_control(t->paths, t->path_count))
+	if (!list_is_empty(&t->acks) &&
+	    scheduler_pick_control(t->config.scheduler, t->paths, t->path_count))
 		at_us = list_first(&t->acks, struct session, ack_node)->ack_due_us;
 	if (!list_is_empty(&t->timed) && t->timed_next_us < at_us)
 		at_us = t->timed_next_us;
+	at_us = min_u64(at_us, min_u64(watch_next_at(t), probe_next_at(t, now_us)));
 	if (t->pathless_us != NEVER_US && t->pathless_us + t->config.session_wait_us < at_us)
 		at_us = t->pathless_us + t->config.session_wait_us;
 	return at_us;

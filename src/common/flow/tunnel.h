@@ -38,6 +38,9 @@ struct tunnel_ops {
 	/* The end of the session: code RESET_FINISHED after both streams ended in order, else
 	 * why not. The environment lets go; the session is freed afterwards. */
 	void (*ended)(struct session *s, uint32_t code, const char *reason);
+	/* DRAIN went out and has come back on `p`: nothing is under way on it any more. The
+	 * environment closes the subflow in order and calls tunnel_remove_path, now or later. */
+	void (*drained)(struct path *p);
 	/* The other end closed the tunnel in order, or no path came for session_wait; the
 	 * sessions have ended. Called from tunnel_receive or tunnel_run, after which the
 	 * environment may free the tunnel, not before. */
@@ -68,12 +71,18 @@ struct tunnel {
 	void *user;
 	struct path *paths[PATHS_MAX]; /* dense up to path_count; owned */
 	size_t path_count;
-	uint32_t sessions_max; /* the initiator may lower it to what the acceptor takes */
+	struct path *slots[PATHS_MAX]; /* by path index: those, and the ones that are GONE */
+	uint64_t alive;		       /* bit i: what slot i carries counts as under way */
+	uint32_t sessions_max;	       /* the initiator may lower it to what the acceptor takes */
 	struct idmap sessions;
 	struct rangeset finished;
 	uint64_t next_id;
 	struct list sessions_all, ready, resends, controls, acks, acks_now, timed, done;
-	uint64_t path_slots;	/* bit i: a path has index i */
+	struct list watched;	/* sessions whose head may be late (watch.c) */
+	uint64_t watch_next_us; /* the next look at paths and watched sessions */
+	uint64_t progress_us;	/* when anything was last acknowledged for the first time */
+	uint64_t rescue_bytes;	/* so many may be sent again on suspicion */
+	uint64_t probe_token;	/* of the last probe */
 	uint64_t pathless_us;	/* since when there is no path; NEVER_US when there is one */
 	uint64_t timed_next_us; /* the next look at `timed` */
 	uint64_t stray_us;	/* rate limit of answers to frames for finished ids */
@@ -89,8 +98,21 @@ void tunnel_free(struct tunnel *t);
 
 /* A subflow is up end to end. NULL when there are PATHS_MAX. */
 struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user);
-/* Its subflow is gone: what it carried goes another way. Frees `p`. */
+/* It is up ahead of a topology change: what comes is taken, nothing is sent until
+ * tunnel_use_path. Right after tunnel_add_path. */
+void tunnel_hold_path(struct tunnel *t, struct path *p);
+void tunnel_use_path(struct tunnel *t, struct path *p);
+/* Its subflow is gone: what it carried goes another way, unless it was drained. `p` is not to be
+ * used any more. */
 void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us);
+
+/* What is known of its first hop: its TCP connection hears nothing, or does again. */
+void tunnel_path_stalled(struct tunnel *t, struct path *p, bool is_stalled, uint64_t now_us);
+/* No more frames are to go on `p`; ops->drained follows, unless the path dies before. */
+void tunnel_drain_path(struct tunnel *t, struct path *p);
+/* Takes effect with the next frame. `weight` > 0. */
+void tunnel_set_weight(struct tunnel *t, struct path *p, uint32_t weight);
+void tunnel_set_scheduler(struct tunnel *t, const struct scheduler *scheduler);
 
 /* A frame that came on `p`: for DATA `data` (borrowed), else `control`. Hop-local types must not
  * come here. -EPROTO: the peer broke the protocol, close the subflow. */
@@ -102,7 +124,7 @@ struct session *tunnel_open(struct tunnel *t, const struct open_info *info, void
 			    uint64_t now_us);
 
 void tunnel_run(struct tunnel *t, uint64_t now_us);
-uint64_t tunnel_next_run_at(const struct tunnel *t);
+uint64_t tunnel_next_run_at(const struct tunnel *t, uint64_t now_us);
 
 /* Initiator: the other end has forgotten everything (or is another one). Sessions that it may
  * know of end; those that still wait begin under the new id. There must be no path. */

@@ -205,17 +205,22 @@ static int on_ack(struct tunnel *t, const struct frame *head, const uint8_t *con
 {
 	struct session *s = idmap_get(&t->sessions, head->session);
 	struct ack_info ack;
-	int err = ack_decode(head, control, head->len, &ack);
+	int err = ack_decode(head, control, head->len, &ack), count;
 
 	if (err < 0)
 		return err;
 	if (!s)
 		return 0;
 	open_is_acked(s);
-	if (sendq_on_ack(&s->out, t->budget, head->offset, &ack, now_us) < 0) {
+	count = sendq_on_ack(&s->out, t->budget, head->offset, &ack, now_us);
+	if (count < 0) {
 		session_fail(s, RESET_PROTOCOL, "acknowledges what was not sent", now_us);
 		return 0;
 	}
+	if (count > 0)
+		t->progress_us = now_us;
+	if (ack.range_count > 0)
+		watch_session(s, now_us);
 	session_update_resend(s);
 	if (s->reset == SESSION_RESET_NONE) {
 		session_update_ready(s, now_us);
@@ -303,8 +308,10 @@ static int on_reset(struct tunnel *t, struct path *p, const struct frame *head,
 
 /* ---- the paths and the tunnel ---- */
 
-static int on_path_lost(struct tunnel *t, struct path *p, const struct frame *head,
-			const uint8_t *control, uint64_t now_us)
+/* A hop behind `p` is dead or stalled, and what was sent before this may not arrive; or all of them
+ * are; or one goes on again. */
+static int on_path_event(struct tunnel *t, struct path *p, const struct frame *head,
+			 const uint8_t *control, uint64_t now_us)
 {
 	uint64_t event;
 
@@ -313,8 +320,34 @@ static int on_path_lost(struct tunnel *t, struct path *p, const struct frame *he
 	if (event == p->event_last)
 		return 0;
 	p->event_last = event;
-	tunnel_path_lost_bytes(t, p, now_us);
+	if (head->type == FRAME_PATH_LOST)
+		tunnel_path_lost_bytes(t, p, now_us);
+	else if (head->type == FRAME_PATH_STALLED)
+		watch_stall(t, p, "a proxy has no way on", now_us);
+	else
+		probe_soon(p);
 	return 0;
+}
+
+static int on_probe(struct tunnel *t, struct path *p, const struct frame *head,
+		    const uint8_t *control, uint64_t now_us)
+{
+	uint64_t token;
+
+	if (u64_decode(control, head->len, &token) < 0)
+		return -EPROTO;
+	if (head->type == FRAME_PROBE)
+		probe_answer(t, p, token);
+	else if (token != 0)
+		probe_on_back(t, token, now_us);
+	return 0;
+}
+
+/* The neighbour sends nothing more on `p`, and wants nothing more on it. */
+static void on_drain(struct tunnel *t, struct path *p)
+{
+	p->has_got_drain = true;
+	tunnel_drain_path(t, p);
 }
 
 int tunnel_receive(struct tunnel *t, struct path *p, const struct frame *head,
@@ -323,6 +356,10 @@ int tunnel_receive(struct tunnel *t, struct path *p, const struct frame *head,
 	/* Ids are given by the initiator: there is none that it does not know. */
 	if (t->config.is_initiator && head->session >= t->next_id)
 		return -EPROTO;
+	p->heard_us = now_us;
+	/* The other end has carried out its part of the change. */
+	if (!t->config.is_initiator)
+		tunnel_use_path(t, p);
 	switch ((enum frame_type)head->type) {
 	case FRAME_OPEN:
 		return on_open(t, p, head, control, now_us);
@@ -333,16 +370,19 @@ int tunnel_receive(struct tunnel *t, struct path *p, const struct frame *head,
 	case FRAME_RESET:
 		return on_reset(t, p, head, control, now_us);
 	case FRAME_PATH_LOST:
-		return on_path_lost(t, p, head, control, now_us);
+	case FRAME_PATH_STALLED:
+	case FRAME_PATH_BACK:
+		return on_path_event(t, p, head, control, now_us);
+	case FRAME_PROBE:
+	case FRAME_PROBED:
+		return on_probe(t, p, head, control, now_us);
+	case FRAME_DRAIN:
+		on_drain(t, p);
+		return 0;
 	case FRAME_TUNNEL_CLOSE:
 		tunnel_closed_by_peer(t);
 		return 0;
-	case FRAME_PATH_STALLED:
-	case FRAME_PATH_BACK:
-	case FRAME_DRAIN:
 	case FRAME_DRAINED:
-	case FRAME_PROBE:
-	case FRAME_PROBED:
 		return 0;
 	case FRAME_HELLO:
 	case FRAME_HELLO_ACK:

@@ -36,7 +36,35 @@ void send_new(struct tunnel *t, uint64_t now_us);
 /* A RESET that answers a frame for a finished id: at once on `p` or not at all; then false. */
 bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us);
 
+/* One more copy of a segment goes out on `p`. */
+void send_copy(struct session *s, struct segment *seg, struct path *p, uint64_t now_us);
+
+/* ---- watch.c ---- */
+/* `s` has a gap at the other end, or bytes on a path that is slow. */
+void watch_session(struct session *s, uint64_t now_us);
+/* Finds stalled paths and late bytes. */
+void watch_run(struct tunnel *t, uint64_t now_us);
+uint64_t watch_next_at(const struct tunnel *t);
+void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now_us);
+/* Room that nothing new could use goes to bytes that are slow elsewhere. */
+void watch_use_idle(struct tunnel *t, uint64_t now_us);
+
+/* ---- probe.c ---- */
+/* Sends those that are due. */
+void probe_run(struct tunnel *t, uint64_t now_us);
+uint64_t probe_next_at(const struct tunnel *t, uint64_t now_us);
+/* It may be back: asks with the next run. */
+void probe_soon(struct path *p);
+void probe_answer(struct tunnel *t, struct path *p, uint64_t token);
+void probe_on_back(struct tunnel *t, uint64_t token, uint64_t now_us);
+
 /* ---- tunnel.c ---- */
+/* What may still arrive, by path: sets tunnel.alive. */
+void tunnel_update_alive(struct tunnel *t);
+/* Frees paths that were closed in order and have nothing under way any more. */
+void tunnel_free_gone(struct tunnel *t);
+/* What `p` should have brought besides DATA goes out again: OPEN, RESET, the current ACKs. */
+void tunnel_repeat_controls(struct tunnel *t, const struct path *p, uint64_t now_us);
 /* The id is never used again. */
 void tunnel_finish_id(struct tunnel *t, uint64_t id);
 /* What `p` carries may be lost, although it is up (a proxy behind it says so) or no longer. */

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +12,25 @@
 
 static struct path *control_path(struct tunnel *t)
 {
-	return scheduler_pick_control(t->paths, t->path_count);
+	return scheduler_pick_control(t->config.scheduler, t->paths, t->path_count);
+}
+
+/* ---- DRAIN ---- */
+
+/* The last frame on its path. */
+static void send_drains(struct tunnel *t)
+{
+	static const struct frame head = {.type = FRAME_DRAIN};
+
+	for (size_t i = 0; i < t->path_count; i++) {
+		struct path *p = t->paths[i];
+
+		if (!p->owes_drain || p->is_blocked)
+			continue;
+		p->owes_drain = false;
+		p->has_sent_drain = true;
+		t->ops->send(p, &head, NULL, NULL);
+	}
 }
 
 /* ---- OPEN and RESET ---- */
@@ -57,6 +76,7 @@ void send_controls(struct tunnel *t)
 {
 	struct path *p;
 
+	send_drains(t);
 	while (!list_is_empty(&t->controls) && (p = control_path(t)) != NULL) {
 		struct session *s = list_first(&t->controls, struct session, control_node);
 
@@ -78,7 +98,8 @@ bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t n
 		t->stray_us = now_us;
 		t->stray_count = 0;
 	}
-	if (p->is_blocked || t->stray_count++ >= STRAY_ANSWERS_PER_S)
+	if (p->is_blocked || p->has_sent_drain || p->state == PATH_PREPARED ||
+	    t->stray_count++ >= STRAY_ANSWERS_PER_S)
 		return false;
 	head.len = (uint32_t)reset_encode(&info, payload, sizeof(payload));
 	t->ops->send(p, &head, payload, NULL);
@@ -148,28 +169,79 @@ static void send_segment(struct session *s, struct path *p, struct segment *seg)
 	s->tunnel->ops->send(p, &head, NULL, &seg->data);
 }
 
+/* From now on somebody looks whether it arrives. */
+static void start_watch(struct tunnel *t, uint64_t now_us)
+{
+	if (t->watch_next_us == NEVER_US)
+		t->watch_next_us = now_us + PATH_STALL_SLACK_MS * US_PER_MS;
+}
+
+static void send_again(struct session *s, struct segment *seg, struct path *p, uint64_t now_us)
+{
+	struct tunnel *t = s->tunnel;
+
+	p->resent_bytes += seg->data.len;
+	t->counters.resent_bytes += seg->data.len;
+	start_watch(t, now_us);
+	send_segment(s, p, seg);
+}
+
+void send_copy(struct session *s, struct segment *seg, struct path *p, uint64_t now_us)
+{
+	segment_copy(seg, p, now_us);
+	send_again(s, seg, p, now_us);
+}
+
+/* First copy wins: every other path that has room carries it too. */
+static void send_copies(struct session *s, struct segment *seg, uint64_t now_us)
+{
+	struct tunnel *t = s->tunnel;
+
+	for (size_t i = 0; i < t->path_count; i++)
+		if (path_has_room(t->paths[i]) && !(seg->carriers >> t->paths[i]->index & 1))
+			send_copy(s, seg, t->paths[i], now_us);
+}
+
+static struct path *pick_path(const struct session *s, bool is_bulk)
+{
+	const struct tunnel *t = s->tunnel;
+	struct demand demand = {.is_bulk = is_bulk, .window_bytes = s->out.credit - s->out.next};
+
+	return t->config.scheduler->pick(t->paths, t->path_count, &demand);
+}
+
 void send_resends(struct tunnel *t, uint64_t now_us)
 {
 	while (!list_is_empty(&t->resends)) {
 		struct session *s = list_first(&t->resends, struct session, resend_node);
-		struct path *p = t->config.scheduler->pick(t->paths, t->path_count, true);
-		struct segment *seg;
+		struct path *p = pick_path(s, true);
 
 		if (!p)
 			return;
-		seg = sendq_resend(&s->out, p, now_us);
-		p->resent_bytes += seg->data.len;
-		t->counters.resent_bytes += seg->data.len;
-		send_segment(s, p, seg);
+		send_again(s, sendq_resend(&s->out, p, now_us), p, now_us);
 		list_remove(&s->resend_node);
 		session_update_resend(s);
 	}
+}
+
+/* Its bytes may have to be waited for. */
+static bool is_slow(const struct tunnel *t, const struct path *p)
+{
+	for (size_t i = 0; i < t->path_count; i++) {
+		const struct path *o = t->paths[i];
+
+		if (o->state == PATH_ACTIVE && o->base_rtt_us &&
+		    p->base_rtt_us > 2 * o->base_rtt_us)
+			return true;
+	}
+	return false;
 }
 
 static void send_new_bytes(struct session *s, struct path *p, size_t len, uint64_t now_us)
 {
 	struct tunnel *t = s->tunnel;
 	struct slice data = {0};
+	struct segment *seg;
 
 	if (len > 0)
 		data = budget_fill_take(t->budget, len);
@@ -179,7 +251,14 @@ static void send_new_bytes(struct session *s, struct path *p, size_t len, uint64
 	s->deficit_bytes -= (int64_t)len;
 	s->active_us = now_us;
 	scheduler_on_sent(p, (uint32_t)len);
-	send_segment(s, p, sendq_push_take(&s->out, t->budget, p, data, len == 0, now_us));
+	t->rescue_bytes = min_u64(t->rescue_bytes + len / RESCUE_SHARE, RESCUE_BURST_BYTES);
+	seg = sendq_push_take(&s->out, t->budget, p, data, len == 0, now_us);
+	start_watch(t, now_us);
+	send_segment(s, p, seg);
+	if (t->config.scheduler->is_redundant)
+		send_copies(s, seg, now_us);
+	if (is_slow(t, p))
+		watch_session(s, now_us);
 }
 
 /* One read from the client or server becomes one frame on `p`; false when there was nothing. */
@@ -232,7 +311,7 @@ void send_new(struct tunnel *t, uint64_t now_us)
 	while (!list_is_empty(&t->ready) && !budget_is_full(t->budget)) {
 		struct session *s = next_session(t);
 		bool is_bulk = s->pull_was_full || t->ready.next->next != &t->ready;
-		struct path *p = t->config.scheduler->pick(t->paths, t->path_count, is_bulk);
+		struct path *p = pick_path(s, is_bulk);
 
 		if (!p)
 			break;
@@ -241,8 +320,10 @@ void send_new(struct tunnel *t, uint64_t now_us)
 	}
 	if (last)
 		send_acks_along(t, last, now_us);
-	if (list_is_empty(&t->ready))
-		for (size_t i = 0; i < t->path_count; i++)
-			if (path_has_room(t->paths[i]))
-				path_on_app_limited(t->paths[i]);
+	if (!list_is_empty(&t->watched))
+		watch_use_idle(t, now_us);
+	/* Room is left: the application, the credit or the scheduler has set the pace. */
+	for (size_t i = 0; i < t->path_count; i++)
+		if (path_has_room(t->paths[i]))
+			path_on_app_limited(t->paths[i]);
 }

@@ -134,56 +134,42 @@ static void handle_close(struct daemon *d, struct control_request *req)
 	drain(d, (uint32_t)drain_ms);
 }
 
-static void no_topology(void *user, struct control_request *req)
+static void handle_change(struct daemon *d, struct control_request *req, control_handle *handle)
 {
-	const struct daemon *d = user;
-
-	control_reply_error(req, "unsupported",
-			    "%s has no topology to update: add_path and remove_path change one "
-			    "address at a time",
-			    d->ops->program);
+	if (!handle)
+		control_reply_error(req, "unsupported", "%s has no %s", d->ops->program,
+				    control_op(req));
+	else if (d->state != DAEMON_RUNNING)
+		control_reply_error(req, "busy", "the module is ending");
+	else
+		handle(d, req);
 }
 
-/* What changes the module: not while it ends. True when there is such an operation. */
-static bool handle_change(struct daemon *d, const char *op, struct control_request *req)
+static void reply_scheduler(struct daemon *d, json_t *result, void *user)
 {
-	const struct daemon_ops *ops = d->ops;
-	const struct {
-		const char *op;
-		control_handle *handle;
-	} changes[] = {
-		{"update_topo_pre", ops->update_topo_pre ? ops->update_topo_pre : no_topology},
-		{"update_topo", ops->update_topo ? ops->update_topo : no_topology},
-		{"abort_topo", ops->abort_topo ? ops->abort_topo : no_topology},
-		{"set_weight", ops->set_weight},
-		{"add_path", ops->add_path},
-		{"remove_path", ops->remove_path},
-		{"set_scheduler", ops->set_scheduler},
-	};
+	(void)result;
+	log_info("scheduler changed: %s", d->conf.scheduler);
+	control_reply_ok(user, json_pack("{s:s}", "scheduler", d->conf.scheduler));
+}
 
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		if (strcmp(op, changes[i].op) != 0 || !changes[i].handle)
-			continue;
-		if (d->state == DAEMON_RUNNING)
-			changes[i].handle(d, req);
-		else
-			control_reply_error(req, "busy", "the module is ending");
-		return true;
+/* conf.scheduler is the main thread's to change: the workers have their own since the start. */
+static void handle_set_scheduler(void *user, struct control_request *req)
+{
+	const char *name = json_string_value(json_object_get(control_args(req), "scheduler"));
+	const struct scheduler *s = name ? scheduler_find(name) : NULL;
+	struct daemon *d = user;
+	char known[128] = "";
+
+	if (s) {
+		snprintf(d->conf.scheduler, sizeof(d->conf.scheduler), "%s", s->name);
+		daemon_each(d, d->ops->set_scheduler, control_args(req), reply_scheduler, req);
+		return;
 	}
-	return false;
-}
-
-static void say_unknown(const struct daemon *d, const char *op, struct control_request *req)
-{
-	const struct daemon_ops *ops = d->ops;
-
-	control_reply_error(
-		req, "unknown_op",
-		"no operation \"%.64s\"; there are health_check, stats, paths, "
-		"sessions, reset, close, update_topo_pre, update_topo, abort_topo%s%s%s%s",
-		op, ops->set_weight ? ", set_weight" : "", ops->add_path ? ", add_path" : "",
-		ops->remove_path ? ", remove_path" : "",
-		ops->set_scheduler ? ", set_scheduler" : "");
+	for (size_t i = 0; scheduler_names[i]; i++)
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s",
+			 scheduler_names[i]);
+	control_reply_error(req, "bad_request", "scheduler \"%.64s\": expected one of%s",
+			    name ? name : "", known);
 }
 
 static void handle_request(void *user, struct control_request *req)
@@ -201,6 +187,18 @@ static void handle_request(void *user, struct control_request *req)
 		{"sessions", ops->sessions, reply_result},
 		{"reset", ops->reset, reply_result},
 	};
+	const struct {
+		const char *op;
+		control_handle *handle;
+	} changes[] = {
+		{"update_topo_pre", ops->update_topo_pre},
+		{"update_topo", ops->update_topo},
+		{"abort_topo", ops->abort_topo},
+		{"set_weight", ops->set_weight},
+		{"add_path", ops->add_path},
+		{"remove_path", ops->remove_path},
+		{"set_scheduler", ops->set_scheduler ? handle_set_scheduler : NULL},
+	};
 	const char *op = control_op(req);
 
 	if (d->state == DAEMON_STOPPING) {
@@ -212,10 +210,21 @@ static void handle_request(void *user, struct control_request *req)
 			daemon_each(d, queries[i].run, control_args(req), queries[i].done, req);
 			return;
 		}
-	if (strcmp(op, "close") == 0)
+	if (strcmp(op, "close") == 0) {
 		handle_close(d, req);
-	else if (!handle_change(d, op, req))
-		say_unknown(d, op, req);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		if (strcmp(op, changes[i].op) == 0) {
+			handle_change(d, req, changes[i].handle);
+			return;
+		}
+	control_reply_error(req, "unknown_op",
+			    "no operation \"%.64s\"; there are "
+			    "health_check, stats, paths, sessions, reset, close, update_topo_pre, "
+			    "update_topo, abort_topo, set_weight, add_path, remove_path, "
+			    "set_scheduler",
+			    op);
 }
 
 struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id)

@@ -47,10 +47,11 @@ struct daemon_ops {
 	task_run *stop;
 	/* After the worker's thread has ended: frees w->user. */
 	void (*worker_freed)(struct worker *w);
-	/* Topology: each leads to one reply. NULL: not supported by this module. */
+	/* Changes: each leads to one reply. NULL: not supported by this module. */
 	control_handle *update_topo_pre, *update_topo, *abort_topo;
-	/* So too; NULL: unknown to this module. Not called while it ends. */
-	control_handle *set_weight, *add_path, *remove_path, *set_scheduler;
+	control_handle *set_weight, *add_path, *remove_path;
+	/* {"scheduler": a known name}, of one worker. NULL: it has none. */
+	task_run *set_scheduler;
 };
 
 enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_STOPPING };

@@ -28,6 +28,13 @@ static void on_opened(struct session *s, const struct open_info *info)
 	e->ops->opened(e, s, info);
 }
 
+static void on_drained(struct path *p)
+{
+	struct end *e = end_of(p->tunnel);
+
+	e->ops->drained(e, p);
+}
+
 static void on_tunnel_closed(struct tunnel *t)
 {
 	struct end *e = end_of(t);
@@ -41,6 +48,7 @@ static const struct tunnel_ops tunnel_ops = {
 	.opened = on_opened,
 	.deliverable = edge_deliverable,
 	.ended = edge_ended,
+	.drained = on_drained,
 	.closed = on_tunnel_closed,
 };
 
@@ -54,7 +62,7 @@ static void on_alarm(struct alarm *a)
 static void set_alarm(struct end *e)
 {
 	uint64_t now_us = worker_now(e->worker);
-	uint64_t at_us = tunnel_next_run_at(e->tunnel);
+	uint64_t at_us = tunnel_next_run_at(e->tunnel, now_us);
 	uint64_t look_us = now_us + LINGER_LOOK_MS * US_PER_MS;
 
 	if (!list_is_empty(&e->closing) && look_us < at_us)
@@ -84,7 +92,6 @@ void end_wake(struct end *e)
 struct tunnel_config end_tunnel_config(const struct conf *conf)
 {
 	struct tunnel_config config = {
-		.scheduler = scheduler_find(conf->scheduler),
 		.window_max_bytes = conf->window_max_bytes,
 		.first_credit = FIRST_CREDIT_BYTES,
 		.client_wait_us = conf->client_wait_ms * US_PER_MS,
@@ -167,6 +174,18 @@ void end_room(struct end *e, struct path *p)
 	end_wake(e);
 }
 
+void end_stalled(struct end *e, struct path *p, bool is_stalled)
+{
+	tunnel_path_stalled(e->tunnel, p, is_stalled, worker_now(e->worker));
+	end_wake(e);
+}
+
+void end_drain_path(struct end *e, struct path *p)
+{
+	tunnel_drain_path(e->tunnel, p);
+	end_wake(e);
+}
+
 /* ---- for people ---- */
 
 static json_t *session_json(const struct end *e, const struct session *s, const char *tunnel)
@@ -221,7 +240,7 @@ json_t *end_path_json(const struct end *e, const struct path *p)
 
 	tunnel_id_text(&e->tunnel->config.id, tunnel);
 	j = json_pack("{s:s, s:s, s:s, s:s}", "tunnel", tunnel, "peer", subflow_peer(p->user),
-		      "state", "up", "why", "");
+		      "state", path_state_name(p->state), "why", p->why);
 	report_put(j, "worker", e->worker->index);
 	report_put(j, "index", p->index);
 	report_put(j, "rate_bps", 8 * p->rate_Bps);
@@ -234,5 +253,7 @@ json_t *end_path_json(const struct end *e, const struct path *p)
 	report_put(j, "resent_bytes", p->resent_bytes);
 	report_put(j, "received_bytes", p->received_bytes);
 	report_put(j, "duplicate_bytes", p->duplicate_bytes);
+	report_put(j, "stalls", p->stalls);
+	report_put(j, "parks", p->parks);
 	return j;
 }

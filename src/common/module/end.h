@@ -17,6 +17,8 @@ struct end;
 struct end_ops {
 	/* Egress: a session begins; connect it (edge_connect). */
 	void (*opened)(struct end *e, struct session *s, const struct open_info *info);
+	/* tunnel_ops.drained. */
+	void (*drained)(struct end *e, struct path *p);
 	/* The other end closed the tunnel, or no path came for too long. The end is idle; the
 	 * owner may call end_close, later. */
 	void (*closed)(struct end *e);
@@ -44,8 +46,8 @@ void end_init(struct end *e, struct worker *w, const struct conf *conf,
 	      const struct tunnel_config *config, struct budget *budget, const struct end_ops *ops,
 	      void *user);
 
-/* The core's parameters that come from the configuration, and a seed; the caller adds id and
- * role. */
+/* The core's parameters that come from the configuration, and a seed; the caller adds id, role and
+ * scheduler. */
 struct tunnel_config end_tunnel_config(const struct conf *conf);
 
 /* A subflow that is up joins; NULL when there are too many. path->user is the subflow. */
@@ -54,6 +56,9 @@ void end_remove_path(struct end *e, struct path *p);
 int end_receive(struct end *e, struct path *p, const struct frame *head, const uint8_t *control,
 		const struct slice *data);
 void end_room(struct end *e, struct path *p);
+/* tunnel_path_stalled, tunnel_drain_path. */
+void end_stalled(struct end *e, struct path *p, bool is_stalled);
+void end_drain_path(struct end *e, struct path *p);
 
 /* Runs the tunnel at the end of this turn. */
 void end_wake(struct end *e);

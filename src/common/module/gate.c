@@ -154,9 +154,15 @@ int gate_add(struct gate *g, const struct conf_address *list, size_t count, char
 
 void gate_keep(struct gate *g, const struct conf_address *list, size_t count)
 {
-	list_for_each_safe(node, &g->listeners)
-		if (!topo_find(list, count, &listener_of(node)->address))
-			listener_free(listener_of(node));
+	list_for_each_safe(node, &g->listeners) {
+		struct gate_listener *l = listener_of(node);
+		const struct conf_address *a = topo_find(list, count, &l->address);
+
+		if (a)
+			l->address.ratio = a->ratio;
+		else
+			listener_free(l);
+	}
 }
 
 void gate_set_ratio(struct gate *g, const struct conf_address *listener)

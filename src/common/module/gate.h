@@ -39,7 +39,8 @@ int gate_start(struct gate *g);
 
 /* Binds those of `list` that are not bound yet, and accepts on them. As gate_open on failure. */
 int gate_add(struct gate *g, const struct conf_address *list, size_t count, char ret_why[256]);
-/* Closes those that are not in `list`. What came in by them stays. */
+/* Closes those that are not in `list`, and takes over the ratios of those that are. What came in
+ * by the others stays. */
 void gate_keep(struct gate *g, const struct conf_address *list, size_t count);
 /* The ratio of what comes in by this listener from now on. */
 void gate_set_ratio(struct gate *g, const struct conf_address *listener);

@@ -1,8 +1,11 @@
 /* Address lists of a topology change: see topo.h. */
 #include "common/module/topo.h"
 
+#include "common/base/hostport.h"
+
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,26 +28,24 @@ uint32_t topo_mean_ratio(const struct conf_address *known, size_t count)
 	return sum >= count && count > 0 ? (uint32_t)(sum / count) : 1;
 }
 
-/* `place` is where it stands in the request, for the error: "" or "addresses[1].". */
-static int parse_address(const json_t *j, const char *place, struct conf_address *ret,
+/* `where` is "" or "addresses[3].". */
+static int parse_address(const json_t *j, const char *where, struct conf_address *ret,
 			 char why[256])
 {
 	const json_t *host = json_object_get(j, "host"), *port = json_object_get(j, "port");
 	const json_t *ratio = json_object_get(j, "ratio");
 	json_int_t p = json_integer_value(port), r = json_integer_value(ratio);
-	struct conf_address a = {.port = (uint16_t)p, .ratio = (uint32_t)r};
 
-	if (!json_is_string(host) || parse_host(json_string_value(host), a.host) < 0)
-		snprintf(why, 256, "%shost: expected an address or a host name", place);
+	*ret = (struct conf_address){.port = (uint16_t)p, .ratio = (uint32_t)r};
+	if (!json_is_string(host) || parse_host(json_string_value(host), ret->host) < 0)
+		snprintf(why, 256, "%shost: expected an address or a host name", where);
 	else if (!json_is_integer(port) || p < 1 || p > UINT16_MAX)
-		snprintf(why, 256, "%sport: expected a whole number from 1 to 65535", place);
+		snprintf(why, 256, "%sport: expected a whole number from 1 to 65535", where);
 	else if (ratio && (!json_is_integer(ratio) || r < 1 || r > RATIO_MAX))
-		snprintf(why, 256, "%sratio: expected a whole number from 1 to %u", place,
+		snprintf(why, 256, "%sratio: expected a whole number from 1 to %u", where,
 			 RATIO_MAX);
-	else {
-		*ret = a;
+	else
 		return 0;
-	}
 	return -EINVAL;
 }
 
@@ -67,10 +68,10 @@ int topo_parse(const json_t *args, const struct conf_address *known, size_t know
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct conf_address *same;
-		char place[32];
+		char where[32];
 
-		snprintf(place, sizeof(place), "addresses[%zu].", i);
-		if (parse_address(json_array_get(list, i), place, &parsed[i], ret_why) < 0)
+		snprintf(where, sizeof(where), "addresses[%zu].", i);
+		if (parse_address(json_array_get(list, i), where, &parsed[i], ret_why) < 0)
 			return -EINVAL;
 		if (topo_find(parsed, i, &parsed[i])) {
 			snprintf(ret_why, 256, "addresses[%zu]: %.128s:%u is there twice", i,
@@ -82,6 +83,66 @@ int topo_parse(const json_t *args, const struct conf_address *known, size_t know
 			parsed[i].ratio = same ? same->ratio : topo_mean_ratio(known, known_count);
 	}
 	memcpy(ret_addresses, parsed, count * sizeof(parsed[0]));
+	*ret_count = count;
+	return 0;
+}
+
+static int fail(char why[256], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, 256, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static int check_change(enum topo_change change, const char *what, const struct conf_address *a,
+			bool is_known, size_t known_count, char why[256])
+{
+	char name[HOSTPORT_TEXT_MAX];
+
+	hostport_text(a->host, a->port, name);
+	if (change == TOPO_ADD && is_known)
+		return fail(why, "%s %.128s is there already", what, name);
+	if (change == TOPO_ADD && known_count == CONF_ADDRESSES_MAX)
+		return fail(why, "there are %zu %ss, the most there can be", known_count, what);
+	if (change != TOPO_ADD && !is_known)
+		return fail(why, "no %s %.128s; `paths` lists what there is", what, name);
+	if (change == TOPO_REMOVE && known_count == 1)
+		return fail(why, "%s %.128s is the last one: close the module instead", what, name);
+	if (change == TOPO_SET_WEIGHT && a->ratio == 0)
+		return fail(why, "ratio: expected a whole number from 1 to %u", RATIO_MAX);
+	return 0;
+}
+
+int topo_change(const json_t *args, enum topo_change change, const char *what,
+		const struct conf_address *known, size_t known_count,
+		struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
+		char ret_why[256])
+{
+	const struct conf_address *same;
+	struct conf_address a;
+	size_t count = 0;
+
+	if (parse_address(args, "", &a, ret_why) < 0)
+		return -EINVAL;
+	same = topo_find(known, known_count, &a);
+	if (check_change(change, what, &a, same, known_count, ret_why) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < known_count; i++) {
+		if (&known[i] == same && change == TOPO_REMOVE)
+			continue;
+		ret_addresses[count] = known[i];
+		if (&known[i] == same)
+			ret_addresses[count].ratio = a.ratio;
+		count++;
+	}
+	if (change == TOPO_ADD) {
+		if (a.ratio == 0)
+			a.ratio = topo_mean_ratio(known, known_count);
+		ret_addresses[count++] = a;
+	}
 	*ret_count = count;
 	return 0;
 }

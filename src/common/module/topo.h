@@ -14,6 +14,15 @@ int topo_parse(const json_t *args, const struct conf_address *known, size_t know
 	       struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
 	       char ret_why[256]);
 
+/* One change to a list: set_weight, add_path, remove_path with {"host", "port", "ratio"?}. */
+enum topo_change { TOPO_SET_WEIGHT, TOPO_ADD, TOPO_REMOVE };
+
+/* Makes `ret_addresses` from `known` by that change. `what` is "backend" or "listener", for
+ * errors. As topo_parse. The last address cannot be removed. */
+int topo_change(const json_t *args, enum topo_change change, const char *what,
+		const struct conf_address *known, size_t known_count,
+		struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
+		char ret_why[256]);
 /* Reads one address ({"host", "port", "ratio"?}) from the arguments of set_weight, add_path or
  * remove_path. A ratio that is missing is 0. 0, or -EINVAL and one line in `ret_why`. */
 int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[256]);

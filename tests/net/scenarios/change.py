@@ -1,162 +1,118 @@
-"""One address of a proxy at a time, under traffic: set_weight, add_path, remove_path.
+"""Changing a chain while streams run through it: scheduler, weights, single paths.
 
-    client -- ingress -- proxy1 ==(two addresses)== proxy2 -- egress -- server
+                       +-- relay1 --+
+    client -- ingress -+-- relay2 --+- egress -- server
+                       +-- relay3 --+
 """
 
-import time
-
-from chain import EGRESS, INGRESS, PROXY, Module
+from chain import Chain
 from lab import expect, expect_equal, wait_for
-from peers import MB, Job, end_both, move_both_ways
+from peers import MB, Job, check_session, end_both, move, move_both_ways
 from scenario import Scenario
 
-HOST = "127.0.0.1"
-ENTRY, TARGET = (HOST, 5001), (HOST, 8080)
-BETWEEN = [(HOST, 7101, 1), (HOST, 7102, 1)]
-PATIENCE_S = 4  # well below the time after which what is not drained is cut
+SCHEDULERS = ["adaptive", "weighted", "ecf", "blest", "minrtt", "redundant", "backup"]
 
 
-class Pair:
-    """The chain above in one namespace, with a session through it."""
-
-    def __init__(self, lab):
-        node = lab.node("all")
-        listener = node.listen(*TARGET)
-        self.modules = [
-            Module(lab, node, program, listen, backend, name=name, comm=(HOST, 9000 + i))
-            for i, (name, program, listen, backend) in enumerate((
-                ("egress", EGRESS, [(HOST, 7201, 1)], [(*TARGET, 0)]),
-                ("proxy2", PROXY, BETWEEN, [(HOST, 7201, 1)]),
-                ("proxy1", PROXY, [(HOST, 7001, 1)], BETWEEN),
-                ("ingress", INGRESS, [(*ENTRY, 0)], [(HOST, 7001, 1)])))]
-        _, self.second, self.first, ingress = self.modules
-        ingress.wait_ready()
-        self.first.wait_ready()
-        self.client = node.connect(*ENTRY)
-        self.server = listener.accept()[0]
-        self.server.settimeout(30)
-
-    def traffic(self, seed):
-        return Job(move_both_ways, self.client, self.server, 24 * MB, seed)
-
-    def end(self):
-        end_both(self.client, self.server)
+def running(lab):
+    """A chain with one session."""
+    chain = Chain(lab, ratios=[1, 1, 1])
+    listener = chain.listen()
+    chain.ready()
+    return chain, listener, *chain.session(listener)
 
 
-def hops(proxy, side):
-    return [p for p in proxy.must("paths")["paths"] if p["side"] == side]
+def sent_by_path(module):
+    return {p["peer"]: p["sent_bytes"] for p in module.must("paths")["paths"] if "sent_bytes" in p}
 
 
-def at(address):
-    return {"host": address[0], "port": address[1]}
-
-
-def remove(proxy, side, address):
-    begin = time.monotonic()
-    reply = proxy.must("remove_path", side=side, **at(address))
-    expect_equal(reply["cut"], 0, f"{proxy.name}: subflows that were not drained")
-    expect(time.monotonic() - begin < PATIENCE_S, f"{proxy.name}: remove_path took too long")
-
-
-def losses(pair):
-    """Nothing but drains: no path was lost, and no byte sent twice."""
-    ends = [m.stats()["bytes"]["resent_total"] for m in (pair.modules[0], pair.modules[3])]
-    return ends + [p["losses"] for p in hops(pair.first, "backend")]
-
-
-def backend_removed_and_added(lab):
-    """A drained backend costs nothing: nothing is lost and no byte is sent twice."""
-    pair = Pair(lab)
-    for turn in range(3):
-        moving = pair.traffic(turn)
-        remove(pair.first, "backend", BETWEEN[turn % 2])
-        expect_equal(len(hops(pair.first, "backend")), 1, "backends of proxy1")
-        reply = pair.first.must("add_path", side="backend", **at(BETWEEN[turn % 2]))
-        expect_equal(reply["ratio"], 1, "ratio of the new, the mean of the known")
-        pair.first.wait_ready()
+def schedulers(lab):
+    """Each in turn at both ends, in the middle of a stream."""
+    chain, listener, client, server = running(lab)
+    for seed, name in enumerate(SCHEDULERS):
+        moving = Job(move_both_ways, client, server, 8 * MB, seed)
+        for module in (chain.ingress, chain.egress):
+            expect_equal(module.must("set_scheduler", scheduler=name)["scheduler"], name, "reply")
+            expect_equal(module.stats()["scheduler"], name, f"scheduler of {module.name}")
         moving.result()
-    expect_equal(losses(pair), [0] * 4, "bytes sent again at either end, losses of the backends")
-    pair.end()
+    end_both(client, server)
+    reply = chain.ingress.ask("set_scheduler", scheduler="fastest")
+    expect(not reply["ok"] and all(name in reply["error"] for name in SCHEDULERS),
+           f"an error that lists what there is: {reply}")
+    reply = chain.proxies[0].ask("set_scheduler", scheduler="weighted")
+    expect_equal((reply["ok"], reply["code"]), (False, "unsupported"), f"at a proxy: {reply}")
+    check_session(chain, listener)
 
 
-def listener_removed_and_added(lab):
-    """The proxy behind drains what came in by it, also while its neighbour dials it in vain."""
-    pair = Pair(lab)
-    moving = pair.traffic(1)
-    remove(pair.second, "listen", BETWEEN[0])
-    expect_equal([p["listener"] for p in hops(pair.second, "listen")], ["127.0.0.1:7102"],
-                 "hops of proxy2")
-    pair.second.must("add_path", side="listen", **at(BETWEEN[0]), ratio=3)
-    pair.first.wait_ready()
-    moving.result()
-    moving = pair.traffic(2)
-    moving.result()
-    shares = {p["listener"]: p["sent_bytes"] for p in hops(pair.second, "listen")}
-    expect(shares["127.0.0.1:7101"] > 0, f"the listener that returned carries nothing: {shares}")
-    pair.end()
+def redundant_goes_everywhere(lab):
+    """Every path carries all of it, and the server gets it once."""
+    chain, _, client, server = running(lab)
+    chain.ingress.must("set_scheduler", scheduler="redundant")
+    before = sent_on_links(chain)
+    move(client, server, 2 * MB, 1)
+    for i, (now, then) in enumerate(zip(sent_on_links(chain), before)):
+        expect(now - then >= 1 * MB, f"link {i + 1} carried only {now - then} bytes")
+    end_both(client, server)
+
+
+def sent_on_links(chain):
+    return [chain.front.counters(link.a_device)[1] for link in chain.near]
 
 
 def weights(lab):
-    pair = Pair(lab)
-    pair.traffic(1).result()
-    pair.first.must("set_weight", **at(BETWEEN[0]), ratio=9)
-    before = {p["peer"]: p["sent_bytes"] for p in hops(pair.first, "backend")}
-    pair.traffic(2).result()
-    sent = {p["peer"]: p["sent_bytes"] - before[p["peer"]] for p in hops(pair.first, "backend")}
-    expect(sent["127.0.0.1:7101"] > 3 * sent["127.0.0.1:7102"], f"sent at 9 to 1: {sent}")
-    done = pair.first.control("set_weight", *BETWEEN[1][:2], "18")
-    expect_equal(done.returncode, 0, f"mpp_controller set_weight: {done.stderr}")
-    expect_equal([p["ratio"] for p in hops(pair.first, "backend")], [9, 18], "ratios")
-    pair.end()
+    """Shares follow set_weight in the middle of a stream."""
+    chain, _, client, server = running(lab)
+    chain.ingress.must("set_scheduler", scheduler="weighted")
+    move(client, server, 4 * MB, 1)
+    host, port, _ = chain.proxy_addresses[2]
+    expect_equal(chain.ingress.must("set_weight", host=host, port=port, ratio=6)["ratios"],
+                 [1, 1, 6], "ratios in force")
+    before = sent_by_path(chain.ingress)
+    move(client, server, 64 * MB, 2)
+    after = sent_by_path(chain.ingress)
+    moved = {peer: after[peer] - before[peer] for peer in after}
+    share = moved[f"{host}:{port}"] / sum(moved.values())
+    expect(0.70 < share < 0.80, f"share of the path of weight 6 of 8: {share:.3f}")
+    end_both(client, server)
+    for ratio in (0, -1, 1_000_001, "many"):
+        reply = chain.ingress.ask("set_weight", host=host, port=port, ratio=ratio)
+        expect(not reply["ok"] and "1 to 1000000" in reply["error"], f"ratio {ratio}: {reply}")
+    reply = chain.ingress.ask("set_weight", host=host, port=1, ratio=2)
+    expect(not reply["ok"] and f"{host}:1" in reply["error"], f"an unknown address: {reply}")
 
 
-def refused(lab):
-    """One clear error each, and nothing has changed."""
-    pair = Pair(lab)
-    known, unknown = at(BETWEEN[0]), {"host": HOST, "port": 7999}
-    cases = [
-        ("set_weight", {**unknown, "ratio": 1}, "127.0.0.1:7999 is no address of this proxy"),
-        ("set_weight", {**known, "ratio": 1, "side": "listen"}, "127.0.0.1:7101 is no listen"),
-        ("set_weight", known, "ratio: expected a whole number from 1 to 1000000"),
-        ("set_weight", {**known, "ratio": 0}, "ratio: expected a whole number from 1 to 1000000"),
-        ("set_weight", {**known, "ratio": 1000001}, "from 1 to 1000000"),
-        ("set_weight", {"host": "", "port": 1, "ratio": 1}, "host: expected"),
-        ("add_path", {**known, "side": "backend"}, "is a backend address already"),
-        ("add_path", unknown, 'side: expected "backend" or "listen"'),
-        ("add_path", {**unknown, "side": 3}, 'side: expected "backend" or "listen"'),
-        ("add_path", {**unknown, "side": "listen", "port": 65536}, "port: expected"),
-        ("remove_path", unknown, "is no address of this proxy"),
-        ("remove_path", {"host": HOST, "port": 7001}, "is the last listen address"),
-    ]
-    before = pair.first.must("paths")["paths"]
-    for op, arguments, text in cases:
-        reply = pair.first.ask(op, **arguments)
-        expect_equal((reply["ok"], reply["code"]), (False, "bad_request"), f"{op} {arguments}")
-        expect(text in reply["error"], f"{op} {arguments}: {reply['error']}")
-    reply = pair.first.ask("add_path", side="listen", host=HOST, port=7201)
-    expect("in use" in reply["error"], f"a listener on a port in use: {reply}")
-    after = pair.first.must("paths")["paths"]
-    expect_equal([(p["peer"], p["ratio"]) for p in after], [(p["peer"], p["ratio"])
-                 for p in before], "paths")
-    pair.end()
+def one_by_one(lab, side):
+    """A path leaves and comes back under a running stream, and the last one stays."""
+    chain, listener, client, server = running(lab)
+    module, addresses = ((chain.ingress, chain.proxy_addresses) if side == "ingress"
+                         else (chain.egress, chain.egress_addresses))
+    host, port, _ = addresses[0]
+    moving = Job(move_both_ways, client, server, 48 * MB, 1)
+    module.must("remove_path", host=host, port=port)
+    expect(not uses(module, host, port), "the path is gone when the reply comes")
+    module.must("add_path", host=host, port=port, ratio=2)
+    wait_for(lambda: uses(module, host, port), "the path is back")
+    moving.result()
+    end_both(client, server)
+    reply = module.ask("add_path", host=host, port=port)
+    expect(not reply["ok"] and "already" in reply["error"], f"twice: {reply}")
+    for host, port, _ in addresses[1:]:
+        module.must("remove_path", host=host, port=port)
+    host, port, _ = addresses[0]
+    reply = module.ask("remove_path", host=host, port=port)
+    expect(not reply["ok"] and "last" in reply["error"], f"the last one: {reply}")
+    check_session(chain, listener, MB)
 
 
-def added_backend_is_down(lab):
-    """It is dialled until it is there, and removed at once when nobody has answered."""
-    pair = Pair(lab)
-    nobody = {"host": HOST, "port": 7999}
-    pair.first.must("add_path", side="backend", **nobody, ratio=5)
-    wait_for(lambda: any(p["state"] in ("down", "dialling") and p["ratio"] == 5
-                         for p in hops(pair.first, "backend")), "the new backend is listed")
-    pair.traffic(1).result()
-    remove(pair.first, "backend", (HOST, 7999))
-    pair.end()
+def uses(module, host, port):
+    key = "peer" if module.name.startswith("mpp_adv_ingress") else "listener"
+    return any(p.get(key) == f"{host}:{port}" and p["state"] == "up"
+               for p in module.must("paths")["paths"])
 
 
 SCENARIOS = [
-    Scenario("backend", backend_removed_and_added),
-    Scenario("listener", listener_removed_and_added),
+    Scenario("schedulers", schedulers),
+    Scenario("redundant", redundant_goes_everywhere),
     Scenario("weights", weights),
-    Scenario("refused", refused),
-    Scenario("backend_down", added_backend_is_down),
+    Scenario("ingress_paths", one_by_one, ("ingress",)),
+    Scenario("egress_paths", one_by_one, ("egress",)),
 ]

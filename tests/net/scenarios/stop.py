@@ -24,7 +24,7 @@ STATS = {
 }
 HOP = "tunnel worker side peer state why ratio hop_rtt_us sent_bytes received_bytes".split()
 END = ("index share rate_bps base_rtt_us rtt_us inflight_bytes cap_bytes resent_bytes "
-       "duplicate_bytes").split()
+       "duplicate_bytes stalls parks").split()
 SIDES = {"backend": ["dials", "losses"], "listen": ["listener"]}
 AT_PROXY = {"backend": ["redials", "stalls"], "listen": ["stalls"]}
 SESSION = ("tunnel worker id peer state sent_bytes acked_bytes received_bytes delivered_bytes "

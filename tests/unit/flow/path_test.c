@@ -68,7 +68,8 @@ static void line_ack(struct line *l)
 	l->now_us = f->acked_us;
 	l->first = (l->first + 1) % FLIGHTS;
 	l->count--;
-	path_on_acked(&l->path, f->len, &f->mark, f->sent_us, 0, true, l->now_us);
+	path_on_acked(&l->path, f->len, &f->mark, f->sent_us, l->now_us);
+	path_end_ack(&l->path, 0, l->now_us);
 }
 
 /* As much as the path allows, for so long. */
@@ -216,8 +217,10 @@ static void bytes_sent_twice_give_no_sample(void **state)
 	(void)state;
 	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
 	path_on_sent(&p, 1000, START_US, &mark);
-	path_on_acked(&p, 1000, &mark, START_US, 0, false, START_US + MS(50));
-	assert_int_equal(p.inflight_bytes, 0);
+	p.inflight_bytes = 0;
+	path_on_acked_again(&p, 1000, START_US + MS(50));
+	path_end_ack(&p, 0, START_US + MS(50));
+	assert_true(p.progress_us == START_US + MS(50));
 	assert_int_equal(p.rate_Bps, 0);
 	assert_int_equal(p.base_rtt_us, 0);
 	assert_int_equal(p.cap_bytes, PATH_CAP_FIRST_BYTES);
@@ -229,7 +232,8 @@ static void exchange(struct path *p, uint64_t now_us, uint64_t rtt_us, uint32_t 
 	struct rate_mark mark;
 
 	path_on_sent(p, 1000, now_us, &mark);
-	path_on_acked(p, 1000, &mark, now_us, delay_us, true, now_us + rtt_us);
+	path_on_acked(p, 1000, &mark, now_us, now_us + rtt_us);
+	path_end_ack(p, delay_us, now_us + rtt_us);
 }
 
 static void the_acks_own_delay_is_no_rtt(void **state)
@@ -310,7 +314,8 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		/* A sample that says nothing of the rate. */
 		path_on_app_limited(&p);
 		path_on_sent(&p, 0, START_US, &mark);
-		path_on_acked(&p, 0, &mark, START_US, 0, true, later_us);
+		path_on_acked(&p, 0, &mark, START_US, later_us);
+		path_end_ack(&p, 0, later_us);
 		assert_int_equal(p.frame_bytes, cases[i].frame_bytes);
 		assert_int_equal(p.cap_bytes, cases[i].cap_bytes);
 	}
@@ -331,7 +336,7 @@ static void room_ends_at_the_cap(void **state)
 	p.is_blocked = true;
 	assert_false(path_has_room(&p));
 	p.is_blocked = false;
-	p.is_up = false;
+	p.state = PATH_STALLED;
 	assert_false(path_has_room(&p));
 }
 

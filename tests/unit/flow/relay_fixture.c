@@ -127,8 +127,13 @@ void control(struct fixture *f, int from, uint8_t type, uint32_t len, uint8_t fi
 
 void event(struct fixture *f, int from, uint64_t id)
 {
+	event_of(f, from, FRAME_PATH_LOST, id);
+}
+
+void event_of(struct fixture *f, int from, enum frame_type type, uint64_t id)
+{
 	uint8_t payload[8];
-	struct frame head = {.type = FRAME_PATH_LOST};
+	struct frame head = {.type = (uint8_t)type};
 
 	head.len = (uint32_t)u64_encode(id, payload, sizeof(payload));
 	relay_receive(f->relay, f->ends[from].hop, &head, payload, NULL);

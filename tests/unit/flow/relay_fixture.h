@@ -57,6 +57,7 @@ void data(struct fixture *f, int from, uint64_t offset, uint32_t len, uint8_t fi
 void control(struct fixture *f, int from, uint8_t type, uint32_t len, uint8_t fill);
 /* PATH_LOST arrives. */
 void event(struct fixture *f, int from, uint64_t id);
+void event_of(struct fixture *f, int from, enum frame_type type, uint64_t id);
 /* DRAIN arrives. */
 void drain(struct fixture *f, int which);
 

@@ -80,10 +80,11 @@ static uint64_t check_bytes(const struct fixture *f)
 	return at - f->r.consumed;
 }
 
-static void assert_ranges(const struct fixture *f, uint32_t count, const struct range wanted[])
+static void assert_ranges(struct fixture *f, uint32_t count, const struct range wanted[])
 {
 	struct range got[ACK_RANGES_MAX];
 
+	f->r.told = 0; /* from the first */
 	assert_int_equal(reorder_ranges(&f->r, got, ACK_RANGES_MAX), count);
 	for (uint32_t i = 0; i < count; i++) {
 		assert_int_equal(got[i].start, wanted[i].start);

@@ -15,11 +15,13 @@
 #include <cmocka.h>
 
 #define NOW (10 * US_PER_S)
+#define BOTH 3u /* paths are alive */
 
 struct fixture {
 	struct budget budget;
 	struct sendq q;
 	struct path paths[2];
+	struct path *slots[2];
 };
 
 static int set_up(void **state)
@@ -27,9 +29,11 @@ static int set_up(void **state)
 	static struct fixture f;
 
 	budget_init(&f.budget, 64 * MIB, 16, FIRST_CREDIT_BYTES);
-	sendq_init(&f.q, 1000000);
-	for (uint16_t i = 0; i < 2; i++)
+	sendq_init(&f.q, 1000000, f.slots);
+	for (uint16_t i = 0; i < 2; i++) {
 		path_init(&f.paths[i], NULL, i, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+		f.slots[i] = &f.paths[i];
+	}
 	*state = &f;
 	return 0;
 }
@@ -70,7 +74,9 @@ static int ack(struct fixture *f, uint64_t offset, uint64_t range_start, uint64_
 		.ranges = {{range_start, range_end}},
 	};
 
-	return sendq_on_ack(&f->q, &f->budget, offset, &info, NOW + 10000);
+	int count = sendq_on_ack(&f->q, &f->budget, offset, &info, NOW + 10000);
+
+	return count < 0 ? count : 0;
 }
 
 /* The lost segments in the order in which they go out again, all on `path`. */
@@ -132,7 +138,7 @@ static void an_ack_in_the_middle_trims(void **state)
 	assert_int_equal(s->data.len, 700);
 	assert_int_equal(s->data.at[0], (uint8_t)300);
 	assert_int_equal(f->paths[0].inflight_bytes, 700);
-	sendq_path_lost(&f->q, &f->paths[0]);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
 	assert_int_equal(ack(f, 301, 0, 0), 0); /* also of what is on no path */
 	assert_resent(f, 1, 1, (uint64_t[]){301});
 	assert_int_equal(f->paths[1].inflight_bytes, 699);
@@ -174,8 +180,8 @@ static void ranges_free_whole_segments(void **state)
 	assert_int_equal(ack(f, 0, 200, 450), 0);
 	assert_int_equal(f->paths[0].inflight_bytes, 200);
 	assert_int_equal(f->paths[1].inflight_bytes, 200);
-	sendq_path_lost(&f->q, &f->paths[0]);
-	sendq_path_lost(&f->q, &f->paths[1]);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
+	sendq_path_lost(&f->q, &f->paths[1], BOTH);
 	assert_resent(f, 0, 4, (uint64_t[]){0, 100, 400, 500});
 }
 
@@ -189,8 +195,8 @@ static void several_ranges_at_once(void **state)
 
 	for (int i = 0; i < 8; i++)
 		push(f, 0, 100, false);
-	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 100, &info, NOW), 0);
-	sendq_path_lost(&f->q, &f->paths[0]);
+	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 100, &info, NOW), 5);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
 	assert_resent(f, 1, 3, (uint64_t[]){100, 200, 500});
 }
 
@@ -202,10 +208,10 @@ static void a_lost_path_gives_its_segments_back_in_order(void **state)
 
 	for (int i = 0; i < 6; i++)
 		push(f, i % 2, 100, false);
-	assert_int_equal(sendq_path_lost(&f->q, &f->paths[1]), 3);
+	assert_int_equal(sendq_path_lost(&f->q, &f->paths[1], BOTH), 3);
 	assert_int_equal(f->paths[1].inflight_bytes, 0);
 	assert_int_equal(f->paths[0].inflight_bytes, 300);
-	assert_int_equal(sendq_path_lost(&f->q, &f->paths[1]), 0);
+	assert_int_equal(sendq_path_lost(&f->q, &f->paths[1], BOTH), 0);
 	assert_resent(f, 0, 3, (uint64_t[]){100, 300, 500});
 	assert_int_equal(f->paths[0].inflight_bytes, 600);
 }
@@ -217,9 +223,9 @@ static void two_losses_merge_lowest_offset_first(void **state)
 
 	for (int i = 0; i < 6; i++)
 		push(f, i % 2, 100, false);
-	sendq_path_lost(&f->q, &f->paths[1]);
+	sendq_path_lost(&f->q, &f->paths[1], BOTH);
 	assert_int_equal(sendq_resend(&f->q, &f->paths[0], NOW)->offset, 100);
-	sendq_path_lost(&f->q, &f->paths[0]);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
 	assert_resent(f, 1, 6, (uint64_t[]){0, 100, 200, 300, 400, 500});
 }
 
@@ -229,7 +235,7 @@ static void what_is_acknowledged_is_not_sent_again(void **state)
 
 	for (int i = 0; i < 5; i++)
 		push(f, 0, 100, false);
-	sendq_path_lost(&f->q, &f->paths[0]);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
 	assert_int_equal(ack(f, 200, 300, 400), 0);
 	assert_resent(f, 1, 2, (uint64_t[]){200, 400});
 }
@@ -240,7 +246,7 @@ static void resent_bytes_give_no_sample(void **state)
 	struct fixture *f = *state;
 
 	push(f, 0, 100, false);
-	sendq_path_lost(&f->q, &f->paths[0]);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
 	sendq_resend(&f->q, &f->paths[1], NOW);
 	assert_int_equal(ack(f, 100, 0, 0), 0);
 	assert_int_equal(f->paths[1].inflight_bytes, 0);
@@ -253,7 +259,7 @@ static void clearing_takes_all_off_the_paths(void **state)
 
 	for (int i = 0; i < 4; i++)
 		push(f, i % 2, 100, false);
-	sendq_path_lost(&f->q, &f->paths[1]);
+	sendq_path_lost(&f->q, &f->paths[1], BOTH);
 	sendq_clear(&f->q, &f->budget);
 	assert_true(sendq_is_acked(&f->q));
 	assert_true(list_is_empty(&f->q.lost));
@@ -285,7 +291,7 @@ static void a_lone_fin_is_resent_like_bytes(void **state)
 	push(f, 0, 0, true);
 	assert_int_equal(f->paths[0].inflight_bytes, 100);
 	assert_int_equal(ack(f, 100, 0, 0), 0);
-	assert_int_equal(sendq_path_lost(&f->q, &f->paths[0]), 1);
+	assert_int_equal(sendq_path_lost(&f->q, &f->paths[0], BOTH), 1);
 	s = sendq_resend(&f->q, &f->paths[1], NOW);
 	assert_true(s->is_fin);
 	assert_int_equal(s->data.len, 0);

@@ -15,7 +15,7 @@ static void new_bytes_wait_for_company(void **state)
 	assert_int_equal(receive_data(w, 0, 1, 0, 100, 0), 0);
 	assert_int_equal(receive_data(w, 1, 1, 100, 50, 0), 0);
 	expect_nothing(w);
-	assert_int_equal(tunnel_next_run_at(w->t), w->now_us + ACK_DELAY_US);
+	assert_int_equal(tunnel_next_run_at(w->t, w->now_us), w->now_us + ACK_DELAY_US);
 	wait_ms(w, ACK_DELAY_US / US_PER_MS);
 	assert_int_equal(expect_ack(w, 1, 150)->delay_us, ACK_DELAY_US);
 	expect_nothing(w);
@@ -100,6 +100,7 @@ static void without_credit_nothing_is_sent(void **state)
 
 	user_sends(w, u, 50000);
 	expect_data(w, 1, 0, FIRST_CREDIT_BYTES, 0);
+	path_lost(w, 1); /* so that nobody tries another way */
 	wait_ms(w, 10000);
 	expect_nothing(w); /* what is outstanding will be acknowledged */
 	assert_int_equal(receive_ack(w, 0, 1, 1000, 20000), 0);
@@ -362,6 +363,8 @@ static void an_end_without_an_answer_is_asked_for(void **state)
 	assert_int_equal(receive_data(w, 0, 1, 0, 0, FRAME_FLAG_FIN), 0);
 	expect_ack(w, 1, 1);
 	user_gets_end(w, u);
+	path_lost(w, 1); /* so that it is not sent again there */
+	skip_sent(w);
 	user_ends(w, u);
 	expect_data(w, 1, 0, 0, FRAME_FLAG_FIN);
 	wait_ms(w, PROBE_MIN_MS + 2 * TIMED_TICK_MS);

@@ -22,10 +22,16 @@ static void on_send(struct path *p, const struct frame *head, const uint8_t *con
 		    const struct slice *data)
 {
 	struct world *w = world_of(p->tunnel);
-	struct sent *s = &w->sent[w->sent_count++];
+	struct sent *s = &w->sent[w->sent_count];
 
-	assert_true(w->sent_count < WORLD_SENT_MAX);
-	assert_true(p->is_up && !p->is_blocked);
+	assert_true(w->sent_count + 1 < WORLD_SENT_MAX);
+	assert_false(p->has_sent_drain && head->type != FRAME_DRAIN);
+	if (head->type == FRAME_PROBE) {
+		assert_int_equal(u64_decode(control, head->len, &w->probes[p->index]), 0);
+		return;
+	}
+	w->sent_count++;
+	assert_true(p->state != PATH_GONE && !p->is_blocked);
 	*s = (struct sent){.path = p, .head = *head};
 	if (head->type == FRAME_OPEN)
 		assert_int_equal(open_decode(control, head->len, &s->open), 0);
@@ -92,6 +98,11 @@ static void on_ended(struct session *s, uint32_t code, const char *reason)
 	u->session = NULL;
 }
 
+static void on_drained(struct path *p)
+{
+	world_of(p->tunnel)->drained = p;
+}
+
 static void on_closed(struct tunnel *t)
 {
 	assert_int_equal(tunnel_session_count(t), 0);
@@ -104,6 +115,7 @@ static const struct tunnel_ops ops = {
 	.opened = on_opened,
 	.deliverable = on_deliverable,
 	.ended = on_ended,
+	.drained = on_drained,
 	.closed = on_closed,
 };
 
@@ -170,7 +182,7 @@ void wait_ms(struct world *w, uint64_t ms)
 	uint64_t end_us = w->now_us + ms * US_PER_MS;
 	uint64_t at_us;
 
-	while (!w->is_closed && (at_us = tunnel_next_run_at(w->t)) <= end_us) {
+	while (!w->is_closed && (at_us = tunnel_next_run_at(w->t, w->now_us)) <= end_us) {
 		if (at_us > w->now_us)
 			w->now_us = at_us;
 		run(w);
@@ -183,6 +195,17 @@ void path_up(struct world *w, int path)
 	w->paths[path] = tunnel_add_path(w->t, 1, FRAME_PAYLOAD_DEFAULT, NULL);
 	assert_non_null(w->paths[path]);
 	run(w);
+}
+
+void probe_back(struct world *w, int path)
+{
+	struct frame head = {.type = FRAME_PROBED, .len = sizeof(uint64_t)};
+	uint8_t payload[sizeof(uint64_t)];
+
+	assert_true(w->probes[path] != 0);
+	u64_encode(w->probes[path], payload, sizeof(payload));
+	w->probes[path] = 0;
+	assert_int_equal(receive(w, 1 - path, &head, payload, NULL), 0);
 }
 
 void path_lost(struct world *w, int path)

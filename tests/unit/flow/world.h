@@ -48,6 +48,8 @@ struct world {
 	struct tunnel *t;
 	uint64_t now_us;
 	struct path *paths[2];
+	uint64_t probes[2]; /* tokens of those that have not come back; they are not in `sent` */
+	const struct path *drained; /* the last that tunnel_ops.drained told of */
 	struct sent sent[WORLD_SENT_MAX];
 	size_t sent_count, seen;
 	struct user users[WORLD_USERS_MAX];
@@ -72,6 +74,8 @@ void wait_ms(struct world *w, uint64_t ms);
 
 void path_up(struct world *w, int path);
 void path_lost(struct world *w, int path);
+/* The probe that went out on `path` comes back, on the other one. */
+void probe_back(struct world *w, int path);
 
 /* ---- clients and servers ---- */
 

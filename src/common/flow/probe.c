@@ -1,0 +1,156 @@
+/* End-to-end probes: PROBE goes out on one path and comes back as PROBED on whichever is fastest
+ * at the other end. They tell the RTT of a path that carries nothing, whether one that stalled
+ * carries again, and whether one that was parked has emptied its queue. */
+#include "common/flow/tunnel_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/minmax.h"
+
+static bool is_swollen(const struct path *p, uint64_t rtt_us, uint64_t tenths)
+{
+	return rtt_us > p->base_rtt_us * tenths / 10 + PARK_SLACK_MS * US_PER_MS;
+}
+
+/* ---- sending ---- */
+
+static bool is_in_use(const struct tunnel *t, uint64_t now_us)
+{
+	return t->sessions.count > 0 && now_us - t->progress_us < PROBE_USE_MS * US_PER_MS;
+}
+
+static uint64_t interval_us(const struct path *p)
+{
+	bool is_urgent = p->state == PATH_STALLED || p->state == PATH_PARKED ||
+			 is_swollen(p, p->probe_rtt_us, PARK_TENTHS);
+
+	return (is_urgent ? PROBE_URGENT_MS : PROBE_IDLE_MS) * US_PER_MS;
+}
+
+/* NEVER_US: it needs none, or cannot take one now. */
+static uint64_t due_at(const struct tunnel *t, const struct path *p, uint64_t now_us)
+{
+	if (p->is_blocked || p->state == PATH_DRAINING || p->state == PATH_PREPARED)
+		return NEVER_US;
+	if (p->probe_token)
+		return p->probe_sent_us + PROBE_LOST_MS * US_PER_MS;
+	if (p->base_rtt_us == 0)
+		return 0;
+	if (p->state == PATH_ACTIVE && (p->segments > 0 || !is_in_use(t, now_us)))
+		return NEVER_US;
+	return p->probe_sent_us + interval_us(p);
+}
+
+void probe_soon(struct path *p)
+{
+	if (p->state == PATH_STALLED)
+		p->probe_token = p->probe_sent_us = 0;
+}
+
+static void send_probe(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	uint8_t payload[sizeof(uint64_t)];
+	struct frame head = {.type = FRAME_PROBE};
+
+	p->probe_token = ++t->probe_token;
+	p->probe_sent_us = now_us;
+	p->probe_was_alone = p->segments == 0;
+	head.len = (uint32_t)u64_encode(p->probe_token, payload, sizeof(payload));
+	t->ops->send(p, &head, payload, NULL);
+}
+
+void probe_run(struct tunnel *t, uint64_t now_us)
+{
+	for (size_t i = 0; i < t->path_count; i++)
+		if (due_at(t, t->paths[i], now_us) <= now_us)
+			send_probe(t, t->paths[i], now_us);
+}
+
+uint64_t probe_next_at(const struct tunnel *t, uint64_t now_us)
+{
+	uint64_t next_us = NEVER_US;
+
+	for (size_t i = 0; i < t->path_count; i++)
+		next_us = min_u64(next_us, due_at(t, t->paths[i], now_us));
+	return next_us;
+}
+
+/* ---- answering ---- */
+
+void probe_answer(struct tunnel *t, struct path *from, uint64_t token)
+{
+	struct path *p = scheduler_pick_control(t->config.scheduler, t->paths, t->path_count);
+	uint8_t payload[sizeof(uint64_t)];
+	struct frame head = {.type = FRAME_PROBED};
+
+	/* When all are stalled, somebody must begin to believe. */
+	if (!p && from->state != PATH_PREPARED && !from->has_sent_drain && !from->is_blocked)
+		p = from;
+	if (!p)
+		return;
+	head.len = (uint32_t)u64_encode(token, payload, sizeof(payload));
+	t->ops->send(p, &head, payload, NULL);
+}
+
+/* ---- what comes back ---- */
+
+static void set_back(struct tunnel *t, struct path *p)
+{
+	path_activate(p);
+	path_restart(p);
+	p->doubt_us = 0;
+	scheduler_on_join(t->paths, t->path_count, p);
+	tunnel_update_alive(t);
+	list_for_each(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+
+		sendq_path_back(&s->out, p);
+		session_update_resend(s);
+	}
+}
+
+static bool has_other_active(const struct tunnel *t, const struct path *p)
+{
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i] != p && t->paths[i]->state == PATH_ACTIVE)
+			return true;
+	return false;
+}
+
+static void consider_parking(struct tunnel *t, struct path *p, uint64_t rtt_us)
+{
+	bool is_alone = p->probe_was_alone && p->segments == 0;
+
+	/* Twice in a row: once may be anybody's. */
+	if (p->base_rtt_us == 0 || !is_alone || !is_swollen(p, rtt_us, PARK_TENTHS) ||
+	    !is_swollen(p, p->probe_rtt_us, PARK_TENTHS) || !has_other_active(t, p))
+		return;
+	p->state = PATH_PARKED;
+	p->why = "its queue has grown, and not by us";
+	p->parks++;
+}
+
+static void on_back(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	uint64_t rtt_us = now_us - p->probe_sent_us;
+
+	p->probe_token = 0;
+	/* One that was stuck says that the path lives, and nothing about its length. */
+	if (p->state == PATH_STALLED) {
+		if (now_us >= p->hold_until_us)
+			set_back(t, p);
+		return;
+	}
+	if (p->state == PATH_PARKED && !is_swollen(p, rtt_us, UNPARK_TENTHS))
+		path_activate(p);
+	else if (p->state == PATH_ACTIVE)
+		consider_parking(t, p, rtt_us);
+	path_on_probed(p, rtt_us, now_us);
+}
+
+void probe_on_back(struct tunnel *t, uint64_t token, uint64_t now_us)
+{
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i]->probe_token == token)
+			on_back(t, t->paths[i], now_us);
+}

@@ -1,0 +1,263 @@
+/* Watches what is under way: finds paths that stall and bytes that are late, and sends those again
+ * on another path. Three looks, from the cheapest:
+ *
+ *   late    the lowest outstanding bytes of a session should have been acknowledged, by what their
+ *	     path is known to need, and were not: they alone go out again, on the path that is
+ *	     fastest now (RFC 8985's idea of a segment's own clock; the head only, because the rest
+ *	     of a gap is skew). On suspicion, so within a budget.
+ *   tail    nothing of a path's bytes was acknowledged for longer than its round trip and nobody
+ *	     else has anything under way that could show more: the heads go out again, as a tail
+ *	     loss probe does (RFC 8985, section 7).
+ *   stalled the same, and other paths' bytes were acknowledged since: the path gets nothing new,
+ *	     all that it carries goes another way, and probes find out when it is back. */
+#include "common/flow/tunnel_internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/minmax.h"
+
+static bool may_carry(const struct path *p)
+{
+	return p->state == PATH_ACTIVE && !p->is_blocked;
+}
+
+/* ---- doubt ---- */
+
+static void doubt(struct path *p, uint64_t late_us, uint64_t now_us)
+{
+	p->doubt_us = min_u64(p->doubt_us + late_us, PATH_DOUBT_MAX_MS * US_PER_MS);
+	p->doubt_at_us = now_us;
+}
+
+static void decay_doubt(struct path *p, uint64_t now_us)
+{
+	if (p->doubt_us == 0 || now_us - p->doubt_at_us < PATH_DOUBT_DECAY_MS * US_PER_MS)
+		return;
+	p->doubt_us -= p->doubt_us / 8 + 1;
+	p->doubt_at_us = now_us;
+}
+
+/* ---- bytes ---- */
+
+/* Where a copy of `seg` would arrive first; NULL when nowhere else. */
+static struct path *fastest_other(const struct tunnel *t, const struct segment *seg)
+{
+	struct path *best = NULL;
+
+	for (size_t i = 0; i < t->path_count; i++) {
+		struct path *p = t->paths[i];
+
+		if (!may_carry(p) || (seg->carriers >> p->index & 1))
+			continue;
+		if (!best || path_return_us(p, seg->data.len) + p->doubt_us <
+				     path_return_us(best, seg->data.len) + best->doubt_us)
+			best = p;
+	}
+	return best;
+}
+
+static bool rescue(struct session *s, struct segment *seg, struct path *p, uint64_t now_us)
+{
+	struct tunnel *t = s->tunnel;
+
+	if (t->rescue_bytes < seg->data.len)
+		return false;
+	t->rescue_bytes -= seg->data.len;
+	send_copy(s, seg, p, now_us);
+	return true;
+}
+
+static uint64_t slack_us(const struct path *p)
+{
+	return LATE_SLACK_MS * US_PER_MS + min_u64(2 * p->rttvar_us, p->base_rtt_us / 4);
+}
+
+/* The head of one session. Returns when to look again. */
+static uint64_t look_at_head(struct session *s, uint64_t now_us)
+{
+	struct segment *seg = sendq_head(&s->out);
+	struct path *other;
+	uint64_t late_at_us;
+
+	if (!seg || s->reset != SESSION_RESET_NONE) {
+		list_remove(&s->watch_node);
+		return NEVER_US;
+	}
+	/* A lost one waits for room; one whose path lost it has no clock. */
+	if (list_is_linked(&seg->lost_node) || !seg->path)
+		return NEVER_US;
+	late_at_us = seg->due_us + slack_us(seg->path);
+	if (now_us < late_at_us)
+		return late_at_us;
+	/* When nothing at all was acknowledged since, it may be us, or the other end. */
+	if (s->tunnel->progress_us <= seg->due_us)
+		return now_us;
+	doubt(seg->path, now_us - seg->due_us, now_us);
+	other = fastest_other(s->tunnel, seg);
+	if (other && rescue(s, seg, other, now_us))
+		return seg->due_us + slack_us(other);
+	seg->due_us = now_us + LATE_SLACK_MS * US_PER_MS;
+	return now_us + 2 * LATE_SLACK_MS * US_PER_MS;
+}
+
+void watch_session(struct session *s, uint64_t now_us)
+{
+	struct tunnel *t = s->tunnel;
+
+	if (list_is_linked(&s->watch_node))
+		return;
+	list_push_back(&t->watched, &s->watch_node);
+	t->watch_next_us = min_u64(t->watch_next_us, now_us + WATCH_TICK_MS * US_PER_MS);
+}
+
+void watch_use_idle(struct tunnel *t, uint64_t now_us)
+{
+	list_for_each(node, &t->watched) {
+		struct session *s = container_of(node, struct session, watch_node);
+
+		list_for_each(n, &s->out.segments) {
+			struct segment *seg = container_of(n, struct segment, node);
+			struct path *p = fastest_other(t, seg);
+			uint64_t gain_us;
+
+			if (!p || !path_has_room(p))
+				return;
+			gain_us = path_return_us(p, seg->data.len);
+			gain_us += gain_us / 4 + IDLE_GAIN_MS * US_PER_MS;
+			if (list_is_linked(&seg->lost_node) || seg->due_us <= now_us + gain_us)
+				break; /* the head is what the others wait for */
+			if (!rescue(s, seg, p, now_us))
+				return;
+		}
+	}
+}
+
+/* ---- paths ---- */
+
+/* One that is slow is better than none. */
+static void unpark_if_needed(struct tunnel *t, const struct path *leaves)
+{
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i] != leaves && t->paths[i]->state == PATH_ACTIVE)
+			return;
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i]->state == PATH_PARKED)
+			path_activate(t->paths[i]);
+}
+
+void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now_us)
+{
+	bool is_again = now_us - p->stalled_us < HOLD_MEMORY_MS * US_PER_MS && p->stalls > 0;
+	uint64_t hold_ms;
+
+	if (p->state != PATH_ACTIVE && p->state != PATH_PARKED)
+		return;
+	if (p->state == PATH_ACTIVE)
+		unpark_if_needed(t, p);
+	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;
+	hold_ms = min_u64(HOLD_FIRST_MS << min_u64(p->stalls_lately, 8), HOLD_MAX_MS);
+	p->hold_until_us = p->stalls_lately ? now_us + hold_ms * US_PER_MS : now_us;
+	p->stalls++;
+	p->stalled_us = now_us;
+	p->state = PATH_STALLED;
+	p->why = why;
+	p->probe_token = 0;
+	tunnel_update_alive(t);
+	list_for_each(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+
+		if (sendq_collect_lost(&s->out, t->alive) > 0)
+			session_update_resend(s);
+	}
+	tunnel_repeat_controls(t, p, now_us);
+}
+
+/* One that is closed in order, or soon will be, and whose bytes do not arrive all the same. */
+static void give_up(struct tunnel *t, struct path *p)
+{
+	list_for_each(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+
+		if (sendq_path_lost(&s->out, p, t->alive) > 0)
+			session_update_resend(s);
+	}
+}
+
+/* The heads that only `p` carries go out again, so that it shows whether it is the path. */
+static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	uint64_t left = WATCH_TAIL_BYTES;
+
+	list_for_each(node, &t->sessions_all) {
+		struct session *s = container_of(node, struct session, all_node);
+		struct segment *seg = sendq_head(&s->out);
+		struct path *other;
+
+		if (!seg || seg->path != p || list_is_linked(&seg->lost_node) ||
+		    s->reset != SESSION_RESET_NONE)
+			continue;
+		other = fastest_other(t, seg);
+		if (!other || seg->data.len > left)
+			return;
+		left -= seg->data.len;
+		send_copy(s, seg, other, now_us);
+	}
+}
+
+/* After so much silence a path with bytes under way is suspected. */
+static uint64_t patience_us(const struct path *p)
+{
+	if (p->rtt_us == 0)
+		return PATH_RTT_UNKNOWN_MS * US_PER_MS / 4 + p->base_rtt_us;
+	return p->rtt_us + max_u64(4 * p->rttvar_us, PATH_STALL_SLACK_MS * US_PER_MS);
+}
+
+/* Returns when to look again. */
+static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	uint64_t since_us = max_u64(p->busy_us, p->progress_us);
+	uint64_t limit_us = patience_us(p);
+
+	decay_doubt(p, now_us);
+	if (p->segments == 0 || p->state == PATH_STALLED)
+		return NEVER_US;
+	if (now_us < since_us + limit_us)
+		return since_us + limit_us;
+	if (t->progress_us > since_us + limit_us / 2) {
+		doubt(p, now_us - since_us, now_us);
+		if (p->state == PATH_GONE || p->state == PATH_DRAINING)
+			give_up(t, p);
+		else
+			watch_stall(t, p, "what it carries does not arrive", now_us);
+		return NEVER_US;
+	}
+	if (now_us >= p->tail_us) {
+		resend_tail(t, p, now_us);
+		p->tail_us = now_us + 2 * limit_us;
+	}
+	return p->tail_us;
+}
+
+void watch_run(struct tunnel *t, uint64_t now_us)
+{
+	uint64_t next_us = NEVER_US;
+
+	if (now_us < t->watch_next_us)
+		return;
+	for (size_t i = 0; i < PATHS_MAX; i++)
+		if (t->slots[i])
+			next_us = min_u64(next_us, look_at_path(t, t->slots[i], now_us));
+	list_for_each_safe(node, &t->watched)
+		next_us = min_u64(next_us,
+				  look_at_head(container_of(node, struct session, watch_node),
+					       now_us));
+	tunnel_free_gone(t);
+	if (next_us != NEVER_US)
+		next_us = max_u64(next_us, now_us + WATCH_TICK_MS * US_PER_MS);
+	t->watch_next_us = next_us;
+}
+
+uint64_t watch_next_at(const struct tunnel *t)
+{
+	return t->watch_next_us;
+}

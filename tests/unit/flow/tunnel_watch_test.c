@@ -1,0 +1,218 @@
+/* with: tests/unit/flow/world.c */
+/* What does not arrive: late heads, tails, paths that stall and come back, and paths that are
+ * drained. */
+#include "world.h"
+
+#define FRAME PATH_FRAME_FIRST_BYTES
+#define CREDIT (1024 * KIB)
+
+/* A session with credit, and both paths known: 10 ms. */
+static struct user *begin_far(struct world *w)
+{
+	struct user *u = begin_session(w);
+
+	w->now_us += 10 * US_PER_MS;
+	probe_back(w, 0);
+	probe_back(w, 1);
+	assert_int_equal(receive_ack(w, 0, u->id, 0, CREDIT), 0);
+	skip_sent(w);
+	return u;
+}
+
+/* Sends one frame on each path; returns which path has the first. */
+static int send_two(struct world *w, struct user *u)
+{
+	int first;
+
+	user_sends(w, u, 2 * FRAME);
+	first = expect_frame(w, FRAME_DATA, u->id)->path == w->paths[1];
+	expect_frame(w, FRAME_DATA, u->id);
+	assert_int_equal(w->paths[0]->inflight_bytes, FRAME);
+	assert_int_equal(w->paths[1]->inflight_bytes, FRAME);
+	return first;
+}
+
+/* All but the first frame has been received. */
+static void receive_gap(struct world *w, int path, uint64_t id, uint64_t start, uint64_t end)
+{
+	struct ack_info ack = {.credit = CREDIT, .range_count = 1, .ranges = {{start, end}}};
+	uint8_t payload[ACK_PAYLOAD_MAX];
+	struct frame head = {.type = FRAME_ACK, .session = id};
+
+	head.len = (uint32_t)ack_encode(&ack, payload, sizeof(payload));
+	assert_int_equal(receive(w, path, &head, payload, NULL), 0);
+}
+
+static void a_late_head_goes_another_way(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+	int first = send_two(w, u);
+
+	w->now_us += 10 * US_PER_MS;
+	receive_gap(w, 1 - first, u->id, FRAME, 2 * FRAME);
+	expect_nothing(w); /* not late yet: the other was just as fast */
+	user_sends(w, u, FRAME);
+	expect_data(w, u->id, 2 * FRAME, FRAME, 0);
+	wait_ms(w, 10);
+	receive_gap(w, 1 - first, u->id, FRAME, 3 * FRAME);
+	wait_ms(w, LATE_SLACK_MS + 2 * WATCH_TICK_MS);
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - first]);
+	assert_true(w->paths[first]->doubt_us > 0);
+	assert_int_equal(w->paths[1 - first]->resent_bytes, FRAME);
+	assert_int_equal(receive_ack(w, 1 - first, u->id, 3 * FRAME, CREDIT), 0);
+	assert_int_equal(w->paths[0]->inflight_bytes + w->paths[1]->inflight_bytes, 0);
+}
+
+/* Keeps one path going while nothing comes of the other. */
+static void other_path_goes_on(struct world *w, struct user *u, int path, uint64_t *end, int times)
+{
+	for (int i = 0; i < times; i++) {
+		wait_ms(w, 5);
+		w->paths[1 - path]->is_blocked = true;
+		user_sends(w, u, 1000);
+		w->paths[1 - path]->is_blocked = false;
+		wait_ms(w, 10);
+		receive_gap(w, path, u->id, FRAME, *end += 1000);
+	}
+}
+
+static void a_path_that_stalls_is_left_and_comes_back(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+	int dead = send_two(w, u);
+	uint64_t end = 2 * FRAME;
+
+	other_path_goes_on(w, u, 1 - dead, &end, 30);
+	assert_int_equal(w->paths[dead]->state, PATH_STALLED);
+	assert_int_equal(w->paths[dead]->stalls, 1);
+	assert_int_equal(w->paths[dead]->inflight_bytes, FRAME); /* it may still arrive */
+	skip_sent(w);
+	user_sends(w, u, 10 * FRAME);
+	for (int i = 0; i < 3; i++)
+		assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - dead]);
+	wait_ms(w, PROBE_LOST_MS + PROBE_URGENT_MS);
+	probe_back(w, dead);
+	assert_int_equal(w->paths[dead]->state, PATH_ACTIVE);
+	assert_int_equal(w->paths[dead]->cap_bytes, PATH_CAP_FIRST_BYTES);
+}
+
+/* Nothing at all is acknowledged: that may be the other end, and no path is left for it. */
+static void silence_of_all_is_no_stall(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+
+	send_two(w, u);
+	wait_ms(w, 2000);
+	assert_int_equal(w->paths[0]->state, PATH_ACTIVE);
+	assert_int_equal(w->paths[1]->state, PATH_ACTIVE);
+}
+
+/* The last bytes of a stream: nothing behind them could show that they are missing. */
+static void a_tail_is_sent_again(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+	int other;
+
+	user_sends(w, u, 100);
+	other = expect_frame(w, FRAME_DATA, u->id)->path == w->paths[0];
+	wait_ms(w, 10 + 2 * PATH_STALL_SLACK_MS);
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[other]);
+	expect_nothing(w);
+	/* That it was acknowledged shows nothing: either may have brought it. */
+	assert_int_equal(receive_ack(w, other, u->id, 100, CREDIT), 0);
+	assert_int_equal(w->paths[1 - other]->state, PATH_ACTIVE);
+}
+
+static void a_hop_that_hears_nothing_stalls_its_path(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+
+	tunnel_path_stalled(w->t, w->paths[0], true, w->now_us);
+	user_sends(w, u, 4 * FRAME);
+	for (int i = 0; i < 4; i++)
+		assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1]);
+	w->probes[0] = 0;
+	tunnel_path_stalled(w->t, w->paths[0], false, w->now_us);
+	run(w);
+	probe_back(w, 0);
+	assert_int_equal(w->paths[0]->state, PATH_ACTIVE);
+}
+
+/* ---- draining ---- */
+
+static int receive_drain(struct world *w, int path)
+{
+	return receive(w, path, &(struct frame){.type = FRAME_DRAIN}, NULL, NULL);
+}
+
+static void a_drained_path_goes_without_a_loss(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+	int leaves = send_two(w, u);
+
+	tunnel_drain_path(w->t, w->paths[leaves]);
+	run(w);
+	assert_ptr_equal(expect_frame(w, FRAME_DRAIN, 0)->path, w->paths[leaves]);
+	user_sends(w, u, 2 * FRAME); /* nothing more on it */
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - leaves]);
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - leaves]);
+	assert_null(w->drained);
+	assert_int_equal(receive_drain(w, leaves), 0);
+	assert_ptr_equal(w->drained, w->paths[leaves]);
+	path_lost(w, leaves); /* closed, in order: what it carried is still under way behind it */
+	expect_nothing(w);
+	assert_int_equal(receive_ack(w, 1 - leaves, u->id, 4 * FRAME, CREDIT), 0);
+	assert_int_equal(w->paths[1 - leaves]->inflight_bytes, 0);
+	expect_nothing(w);
+}
+
+static void a_drain_from_the_other_end_is_answered(void **state)
+{
+	struct world *w = *state;
+
+	begin_far(w);
+	assert_int_equal(receive_drain(w, 0), 0);
+	assert_ptr_equal(expect_frame(w, FRAME_DRAIN, 0)->path, w->paths[0]);
+	assert_ptr_equal(w->drained, w->paths[0]);
+}
+
+/* ---- redundant ---- */
+
+static void redundant_sends_on_every_path(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_far(w);
+
+	tunnel_set_scheduler(w->t, scheduler_find("redundant"));
+	user_sends(w, u, 100);
+	assert_ptr_not_equal(expect_frame(w, FRAME_DATA, u->id)->path,
+			     expect_frame(w, FRAME_DATA, u->id)->path);
+	expect_nothing(w);
+	path_lost(w, 0); /* the other copy is still under way */
+	expect_nothing(w);
+	assert_int_equal(w->paths[1]->inflight_bytes, 100);
+	assert_int_equal(receive_ack(w, 1, u->id, 100, CREDIT), 0);
+	assert_int_equal(w->paths[1]->inflight_bytes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		initiator_test(a_late_head_goes_another_way),
+		initiator_test(a_path_that_stalls_is_left_and_comes_back),
+		initiator_test(silence_of_all_is_no_stall),
+		initiator_test(a_tail_is_sent_again),
+		initiator_test(a_hop_that_hears_nothing_stalls_its_path),
+		initiator_test(a_drained_path_goes_without_a_loss),
+		initiator_test(a_drain_from_the_other_end_is_answered),
+		initiator_test(redundant_sends_on_every_path),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
