@@ -202,20 +202,17 @@ static int complain(void)
 	return PEER_USAGE;
 }
 
-/* A connection, or a listener; accepts for who takes one. */
+/* A connection, or a listener; accepts for who takes one. The listener stays: MPTCP joins there. */
 static int open_end(const char *verb, const char *host, uint16_t port)
 {
 	bool is_dialled = strcmp(verb, "feed") == 0 || strcmp(verb, "watch") == 0;
 	int fd = is_dialled ? peer_connect(host, port) : peer_listen(host, port);
-	int peer;
 
 	if (fd < 0)
 		fprintf(stderr, "gap: %s port %u: %s\n", host, port, strerror(-fd));
 	if (fd < 0 || strcmp(verb, "take") != 0)
 		return fd;
-	peer = peer_accept(fd);
-	close(fd);
-	return peer;
+	return peer_accept(fd);
 }
 
 static int run(const char *verb, int fd, uint64_t seconds, uint64_t bytes)

@@ -7,9 +7,15 @@ import sys
 sys.dont_write_bytecode = True
 
 import run
+import paths_aggregate
 import paths_failure
+import paths_overhead
+import paths_redundant
+import paths_slower
+import paths_topology
 
-PARTS = {part.NAME: part for part in (paths_failure,)}
+PARTS = {part.NAME: part for part in (paths_aggregate, paths_slower, paths_failure,
+                                   paths_topology, paths_redundant, paths_overhead)}
 
 if __name__ == "__main__":
     sys.exit(run.main(PARTS))

@@ -9,22 +9,25 @@ go from the ingress's node to the egress's, the relays then forward packets."""
 
 import json
 import shutil
+import struct
 import subprocess
 import time
 from typing import NamedTuple
 
-from chain import SERVER_PORT, Chain
+from chain import EGRESS, INGRESS, SERVER_PORT, Chain
 from common import expect_exact, stop_all
 from lab import CONGESTION_CONTROL
 from links import Emulator
+from peers import receive_exactly
 
 CAPACITY = 1448 / 1514  # payload of a full TCP segment to its Ethernet frame
 QUEUE_MIN_KIB = 64
 WINDOW_S, LOOK_S = 0.3, 0.05  # of what links carry
+REQUEST_BYTES = 100_000
 LIMIT_S = 3600  # of a stream that is told when to end
 DOWNLOAD, UPLOAD = "download", "upload"
 DIRECTIONS = (DOWNLOAD, UPLOAD)
-OURS, MPTCP = "ours", "kernel MPTCP"
+OURS, MPTCP = "ours", "kernel MPTCP"  # a number is TCP over that path alone
 HAS_MPTCP = shutil.which("mptcpize") is not None
 
 
@@ -87,7 +90,8 @@ class Place:
 
         self.chain = Chain(lab, ratios=[p.rate_mbit for p in paths], join=join,
                            rates_mbit=[None] * len(paths), options=options)
-        self.links = self.chain.near
+        self.links, self.options = self.chain.near, options
+        self.every = (self.chain.relays, self.chain.proxy_addresses, self.chain.egress_addresses)
         for link, path in zip(self.links, paths):
             link.set(**path.settings())
         route_through_relays(self.chain)
@@ -95,8 +99,15 @@ class Place:
             announce_addresses(self.chain, self.best)
         self.serving = {}
 
-    def start_chain(self):
-        self.chain.start().ready()
+    def start_chain(self, numbers=None, scheduler=None):
+        """Over the paths of these numbers; all, when they are not given."""
+        chain, numbers = self.chain, numbers or range(len(self.paths))
+        chain.relays, chain.proxy_addresses, chain.egress_addresses = (
+            [every[i] for i in numbers] for every in self.every)
+        for program in (INGRESS, EGRESS):
+            chain.options[program] = [*self.options, *(["--scheduler", scheduler] if scheduler
+                                                       else [])]
+        chain.start().ready()
 
     def stop_chain(self):
         stop_all(self.chain.modules())
@@ -120,22 +131,44 @@ class Place:
         words = [seconds, *([size] if size else [])]
         helper = self.bench.helper
         if direction == DOWNLOAD:
-            if target not in self.serving:
-                self.serving[target] = server.start(
-                    f"gap-serve-{target[1]}", [*server_wrap, *helper("gap", "serve", *target)])
-                server.wait_open_port(target[1])
+            self.serve(kind, "gap")
             receiver = client.start("gap-watch", [*client_wrap,
                                                   *helper("gap", "watch", *entry, *words)],
                                     stdout=subprocess.PIPE)
             return Stream(receiver)
-        if target in self.serving:  # at the same port
-            self.serving.pop(target).kill()
+        self.serve(kind, None)
         receiver = server.start("gap-take", [*server_wrap,
                                              *helper("gap", "take", *target, *words)],
                                 stdout=subprocess.PIPE)
         server.wait_open_port(target[1])
         client.start("gap-feed", [*client_wrap, *helper("gap", "feed", *entry)])
         return Stream(receiver)
+
+    def serve(self, kind, name):
+        """One of our helpers ("bulk", "gap", "pingpong"; None for none) as the server."""
+        _, (server, wrap), _, target = self.ends(kind)
+        serving, process = self.serving.get(target, (None, None))
+        if serving == name:
+            return
+        if process:
+            process.kill()
+        if name:
+            process = server.start(f"{name}-{target[1]}",
+                                   [*wrap, *self.bench.helper(name, "serve", *target)])
+            server.wait_open_port(target[1])
+        self.serving[target] = (name, process)
+
+    def requests_ms(self, count):
+        """How long each of `count` requests took through our chain, one after the other."""
+        self.serve(OURS, "bulk")
+        return [self.request_ms() for _ in range(count)]
+
+    def request_ms(self):
+        started = time.monotonic()
+        with self.chain.dial() as peer:
+            peer.sendall(struct.pack("=QQQ", 0, REQUEST_BYTES, 0))
+            receive_exactly(peer, REQUEST_BYTES)
+            return (time.monotonic() - started) * 1e3
 
     # ---- what the links carry ----
     def link_bytes(self, direction):
@@ -185,6 +218,9 @@ class Record:
         self.started, self.last, self.size = said["started"], said["last"], said["bytes"]
         self.end, self.gaps = said["end"], said["gaps"]
         self.bin_s, self.bins = said["bin_s"], said["bins"]
+
+    def mean_mbit(self):
+        return self.size * 8 / 1e6 / (self.last - self.started)
 
     def longest_gap_ms(self, since, until):
         """Of those that touch the time between."""
