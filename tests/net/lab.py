@@ -106,10 +106,17 @@ class Node:
 
     def __init__(self, lab, name):
         self.lab, self.name = lab, name
+        self.devices = []
         self.namespace = f"{lab.tag}.{name}"
         call(["ip", "netns", "add", self.namespace])
         self.fd = os.open(NETNS_FOLDER / self.namespace, os.O_RDONLY | os.O_CLOEXEC)
         self.ip("link set lo up")
+
+    def new_device(self, name):
+        """A second one of the same name gets a number."""
+        self.devices.append(name)
+        count = self.devices.count(name)
+        return name if count == 1 else f"{name}{count}"
 
     def ip(self, *lines):
         call(["ip", "-n", self.namespace, "-batch", "-"], input="\n".join(lines) + "\n")
@@ -199,7 +206,8 @@ class Link:
     def __init__(self, lab, a, b, rate_mbit=None):
         n = self.number = lab.link_count = lab.link_count + 1
         self.a, self.b = a, b
-        self.a_device, self.b_device = f"to-{b.name}", f"to-{a.name}"
+        self.a_device = a.new_device(f"to-{b.name}")
+        self.b_device = b.new_device(f"to-{a.name}")
         self.a_ip, self.b_ip = f"10.77.{n}.1", f"10.77.{n}.2"
         self.a_ip6, self.b_ip6 = f"fd77:{n}::1", f"fd77:{n}::2"
         self.join()

@@ -11,6 +11,7 @@ namespace of its own between the nodes.
 import json
 import select
 import subprocess
+import threading
 
 from lab import Failure, Link, Process, expect, expect_equal, wait_for
 
@@ -50,7 +51,7 @@ class Emulator(Process):
     """Ends with the scenario: its standard input is ours."""
 
     def __init__(self, lab, options=(), wrap=()):
-        self.lab = lab
+        self.lab, self.lock = lab, threading.Lock()
         self.node = lab.node(NODE)
         # Our ends of the links are ports and no hosts: they say nothing of their own.
         for which in ("all", "default"):
@@ -68,10 +69,11 @@ class Emulator(Process):
         return line.rstrip("\n")
 
     def command(self, line):
-        """Returns what stands behind "ok"."""
-        self.popen.stdin.write(line.encode() + b"\n")
-        self.popen.stdin.flush()
-        reply = self.read_line()
+        """Returns what stands behind "ok". Any thread may."""
+        with self.lock:
+            self.popen.stdin.write(line.encode() + b"\n")
+            self.popen.stdin.flush()
+            reply = self.read_line()
         if not reply.startswith("ok"):
             raise Failure(f"{PROGRAM}: {line}: {reply}")
         return reply[3:]

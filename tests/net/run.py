@@ -8,6 +8,7 @@ import ctypes
 import fnmatch
 import os
 import pathlib
+import random
 import secrets
 import shutil
 import signal
@@ -26,6 +27,7 @@ import scenario
 
 GRACE_S = 15  # what a scenario that was told to stop has for cleaning up
 LONG_FACTOR = 4
+SAMPLE = 6  # of the scenarios that are sampled
 LOG_LINES = 25
 PR_SET_PDEATHSIG = 1
 
@@ -36,6 +38,8 @@ def main():
     if arguments.one:
         return run_one(arguments, scenarios[arguments.one])
     chosen = choose(scenarios, arguments)
+    if arguments.only is None and not arguments.long:
+        chosen = sample(scenarios, chosen, arguments.seed)
     if arguments.list:
         print("\n".join(chosen))
         return 0
@@ -58,6 +62,8 @@ def parse():
     parser.add_argument("--long", action="store_true", help="full sizes, and the long ones too")
     parser.add_argument("--jobs", type=int, default=2, help="scenarios at once")
     parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000),
+                        help="of the sample that is drawn without --only and --long")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # how the runner calls itself
     parser.add_argument("--tag", help=argparse.SUPPRESS)
@@ -77,6 +83,13 @@ def choose(scenarios, arguments):
         return names
     return [n for n in names if any(fnmatch.fnmatch(n, p) or n.startswith(p + ".")
                                     for p in arguments.only)]
+
+
+def sample(scenarios, chosen, seed):
+    drawn_from = [n for n in chosen if scenarios[n].is_sampled]
+    drawn = random.Random(seed).sample(drawn_from, min(SAMPLE, len(drawn_from)))
+    print(f"seed {seed}: {len(drawn)} of {len(drawn_from)}: {' '.join(drawn)}", flush=True)
+    return [n for n in chosen if not scenarios[n].is_sampled or n in drawn]
 
 
 def run_one(arguments, chosen):

@@ -13,6 +13,7 @@ class Scenario(NamedTuple):
     arguments: tuple = ()
     limit_s: int = 60
     long_only: bool = False
+    is_sampled: bool = False  # of these a few are drawn each time, and all run with --long
 
 
 def load_all():
