@@ -100,6 +100,10 @@
 /* Until the first sample of its rate: what most links take in a few ms, and a slow one (1 Mbit/s)
  * in half a second. */
 #define PATH_CAP_FIRST_BYTES (64u * KIB)
+/* A path is far from so much RTT on. TCP's first window is ten segments: what is more on a far path
+ * waits for a round trip, and holds up what the others carry. */
+#define PATH_FAR_MS 25u
+#define PATH_CAP_FIRST_FAR_BYTES (14u * KIB)
 #define PATH_FRAME_FIRST_BYTES (16u * KIB)
 /* Until its first probe has come back a path counts as so slow, beside others that are known. */
 #define PATH_RTT_UNKNOWN_MS 1000u
@@ -127,7 +131,7 @@
 #define PATH_DOUBT_MAX_MS 200u
 /* and an eighth of it is forgotten every so often. A path that loses one packet in a hundred would
  * otherwise be trusted again, and spoil a request, every few seconds. */
-#define PATH_DOUBT_DECAY_MS 500u
+#define PATH_DOUBT_DECAY_MS 1000u
 
 /* ---- what does not arrive (flow/watch.c, flow/probe.c) ---- */
 /* Bytes are late when they are so much over what their path needs: two time slices of a busy
@@ -166,6 +170,8 @@
 #define SCHEDULER_LEAD_BYTES (1u * MIB)
 /* A path that others have been heard after for so long carries no ACKs: it may have died. */
 #define CONTROL_STALE_MS 15u
+/* A session with so much under way is a long one: slower paths help it. Above most replies. */
+#define BULK_BYTES (128u * KIB)
 /* Paths whose arrival differs by less count as equal to the adaptive scheduler. */
 #define SCHEDULER_SLACK_US 2000u
 

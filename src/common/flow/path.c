@@ -16,6 +16,7 @@ void path_init(struct path *p, struct tunnel *t, uint16_t index, uint32_t weight
 	p->user = user;
 	p->index = index;
 	p->why = "";
+	list_init(&p->carried);
 	p->weight = weight;
 	p->payload_max = payload_max;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
@@ -76,7 +77,10 @@ static void update_limits(struct path *p)
 {
 	bool is_full = p->full_count >= PATH_FULL_ROUNDS;
 	uint64_t gain_halves = is_full ? PATH_GAIN_HALVES : PATH_GAIN_START_HALVES;
-	uint64_t bdp_bytes = p->rate_Bps * p->base_rtt_us / US_PER_S;
+	/* Acknowledgements may come back on a faster path than TCP's own, whose window must not
+	 * be starved. */
+	uint64_t rtt_us = max_u64(p->base_rtt_us, p->hop_rtt_us);
+	uint64_t bdp_bytes = p->rate_Bps * rtt_us / US_PER_S;
 	uint64_t floor_bytes =
 		min_u64(p->rate_Bps * PATH_CAP_FLOOR_MS / 1000, PATH_CAP_FLOOR_BYTES_MAX);
 	uint64_t frame_bytes = p->rate_Bps * PATH_FRAME_MS / 1000;
@@ -93,8 +97,7 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 		p->first_sent_us = now_us;
 		p->delivered_us = now_us;
 	}
-	if (p->segments == 0)
-		p->busy_us = now_us;
+
 	mark->delivered_bytes = p->delivered_bytes;
 	mark->delivered_us = p->delivered_us;
 	mark->first_sent_us = p->first_sent_us;
@@ -201,6 +204,8 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 	p->probe_rtt_us = max_u64(rtt_us, 1);
 	p->probe_back_us = now_us;
 	sample_rtt(p, p->probe_rtt_us, now_us);
+	if (p->rate_Bps == 0 && p->base_rtt_us > PATH_FAR_MS * US_PER_MS)
+		p->cap_bytes = min_u64(p->cap_bytes, PATH_CAP_FIRST_FAR_BYTES);
 }
 
 void path_on_app_limited(struct path *p)

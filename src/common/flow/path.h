@@ -8,6 +8,8 @@
 #ifndef FLOW_PATH_H
 #define FLOW_PATH_H
 
+#include "common/base/list.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,10 +52,12 @@ struct path {
 
 	uint64_t inflight_bytes;
 	uint32_t segments;    /* that it carries: also a lone FIN, which has no bytes */
+	struct list carried;  /* of them, those that went out last on it, oldest first */
 	uint64_t cap_bytes;   /* no new bytes at or above it */
 	uint32_t frame_bytes; /* the payload that new DATA frames should have */
 	uint64_t rate_Bps;    /* bytes per second, windowed maximum; 0: no sample yet */
 	uint64_t base_rtt_us; /* windowed minimum; 0: no sample yet */
+	uint64_t hop_rtt_us;  /* the least RTT of its TCP connection; set by the environment */
 	uint64_t rtt_us;      /* smoothed, RFC 6298 */
 	uint64_t rttvar_us;
 	uint64_t heard_us; /* when the last frame came on it */
@@ -71,7 +75,6 @@ struct path {
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
 	/* watch.c */
-	uint64_t busy_us;	/* since when something is outstanding */
 	uint64_t progress_us;	/* when bytes that it was the last to carry were acknowledged */
 	uint64_t doubt_us;	/* by how much its bytes were late lately; decays */
 	uint64_t doubt_at_us;	/* when it last decayed */

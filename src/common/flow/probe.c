@@ -98,7 +98,6 @@ static void set_back(struct tunnel *t, struct path *p)
 {
 	path_activate(p);
 	path_restart(p);
-	p->doubt_us = 0;
 	scheduler_on_join(t->paths, t->path_count, p);
 	tunnel_update_alive(t);
 	list_for_each(node, &t->sessions_all) {

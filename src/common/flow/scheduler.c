@@ -25,12 +25,18 @@ static bool is_active(const struct path *p)
 
 /* ---- what time things take ---- */
 
-/* When the last of one more frame would be there, in us from now. */
-static uint64_t arrival_us(const struct path *p)
+/* When the last of one more frame would be there, in us from now, if all goes well; */
+static uint64_t earliest_us(const struct path *p)
 {
 	uint64_t return_us = path_return_us(p, p->frame_bytes);
 
-	return return_us - min_u64(p->base_rtt_us / 2, return_us) + p->doubt_us;
+	return return_us - min_u64(p->base_rtt_us / 2, return_us);
+}
+
+/* and what to count on. */
+static uint64_t arrival_us(const struct path *p)
+{
+	return earliest_us(p) + p->doubt_us;
 }
 
 static uint64_t earliest_arrival_us(struct path *const *paths, size_t count)
@@ -44,9 +50,9 @@ static uint64_t earliest_arrival_us(struct path *const *paths, size_t count)
 }
 
 /* Arrivals up to here count as equal to the earliest. */
-static uint64_t equal_until_us(uint64_t earliest_us)
+static uint64_t equal_until_us(uint64_t first_us)
 {
-	return earliest_us + max_u64(earliest_us / 4, SCHEDULER_SLACK_US);
+	return first_us + max_u64(first_us / 4, SCHEDULER_SLACK_US);
 }
 
 static uint64_t rtt_us(const struct path *p)
@@ -108,23 +114,52 @@ static void forgive_lag(struct path *const *paths, size_t count)
 			paths[i]->pass = most - SCHEDULER_LEAD_BYTES / weights;
 }
 
-static struct path *adaptive_pick(struct path *const *paths, size_t count, const struct demand *d)
+/* What the others can send until bytes on `p` arrive fits into the window beside these; else they
+ * would block the others, as BLEST has it (see below). */
+static bool is_worth_waiting_for(const struct path *p, struct path *const *paths, size_t count,
+				 const struct demand *d)
 {
-	uint64_t earliest_us = earliest_arrival_us(paths, count);
+	uint64_t meanwhile_bytes = p->frame_bytes, at_us = earliest_us(p);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_active(paths[i]) || earliest_us(paths[i]) >= at_us)
+			continue;
+		if (paths[i]->rate_Bps == 0)
+			return false;
+		meanwhile_bytes += paths[i]->rate_Bps * (at_us - earliest_us(paths[i])) / US_PER_S;
+	}
+	return meanwhile_bytes <= d->window_bytes;
+}
+
+/* Of those that are slower than the earliest, and still of use. */
+static struct path *slower_one(struct path *const *paths, size_t count, const struct demand *d)
+{
 	struct path *best = NULL;
 
-	if (earliest_us == NEVER_US)
+	for (size_t i = 0; i < count; i++)
+		if (path_has_room(paths[i]) && (!best || paths[i]->pass < best->pass) &&
+		    is_worth_waiting_for(paths[i], paths, count, d))
+			best = paths[i];
+	return best;
+}
+
+static struct path *adaptive_pick(struct path *const *paths, size_t count, const struct demand *d)
+{
+	uint64_t first_us = earliest_arrival_us(paths, count);
+	struct path *best = NULL;
+
+	if (first_us == NEVER_US)
 		return NULL;
 	forgive_lag(paths, count);
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
-		if (path_has_room(p) && arrival_us(p) <= equal_until_us(earliest_us) &&
+		if (path_has_room(p) && arrival_us(p) <= equal_until_us(first_us) &&
 		    (!best || p->pass < best->pass))
 			best = p;
 	}
 	/* Only slower paths have room: worth it when more bytes are behind these. */
-	return best || !d->is_bulk ? best : least_pass(paths, count, path_has_room);
+	return best || !d->is_bulk ? best : slower_one(paths, count, d);
 }
 
 /* ---- minrtt, ecf, blest: the fastest path, and when a slower one may help ---- */
@@ -262,7 +297,7 @@ static bool is_stale(const struct path *p, uint64_t newest_us)
 
 static struct path *heard_last_of_earliest(struct path *const *paths, size_t count)
 {
-	uint64_t earliest_us = NEVER_US, newest_us = 0;
+	uint64_t first_us = NEVER_US, newest_us = 0;
 	struct path *best = NULL;
 
 	for (size_t i = 0; i < count; i++)
@@ -270,12 +305,12 @@ static struct path *heard_last_of_earliest(struct path *const *paths, size_t cou
 			newest_us = max_u64(newest_us, paths[i]->heard_us);
 	for (size_t i = 0; i < count; i++)
 		if (takes_control(paths[i]) && !is_stale(paths[i], newest_us))
-			earliest_us = min_u64(earliest_us, arrival_us(paths[i]));
+			first_us = min_u64(first_us, arrival_us(paths[i]));
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
 		if (takes_control(p) && !is_stale(p, newest_us) &&
-		    arrival_us(p) <= equal_until_us(earliest_us) &&
+		    arrival_us(p) <= equal_until_us(first_us) &&
 		    (!best || p->heard_us > best->heard_us))
 			best = p;
 	}

@@ -59,6 +59,8 @@ static void enter_path(struct segment *s, struct path *p, uint64_t now_us)
 	s->path = p;
 	s->sent_us = now_us;
 	s->due_us = now_us + path_return_us(p, s->data.len);
+	list_remove(&s->path_node);
+	list_push_back(&p->carried, &s->path_node);
 	if (is_carried_by(s, p))
 		return;
 	s->carriers |= bit_of(p);
@@ -72,13 +74,16 @@ static void leave_path(struct segment *s, struct path *p)
 	p->inflight_bytes -= s->data.len;
 	p->segments--;
 	s->was_resent = true;
-	if (s->path == p)
-		s->path = NULL;
+	if (s->path != p)
+		return;
+	s->path = NULL;
+	list_remove(&s->path_node);
 }
 
 static void segment_free(struct segment *s, struct budget *b)
 {
 	list_remove(&s->node);
+	list_remove(&s->path_node);
 	list_remove(&s->lost_node);
 	chunk_unref(s->data.chunk);
 	slab_free(&b->segments, s);
@@ -103,6 +108,7 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 
 	assert(!q->has_fin);
 	*s = (struct segment){.offset = q->next, .data = data, .is_fin = is_fin};
+	list_init(&s->path_node);
 	list_init(&s->lost_node);
 	list_push_back(&q->segments, &s->node);
 	q->next = segment_end(s);

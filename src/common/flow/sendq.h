@@ -15,6 +15,7 @@ struct budget;
 
 struct segment {
 	struct list node;      /* sendq.segments */
+	struct list path_node; /* path->carried */
 	struct list lost_node; /* sendq.lost, while it waits to be sent again */
 	uint64_t offset;
 	uint64_t sent_us;  /* the last time; */

@@ -304,14 +304,23 @@ static struct session *next_session(struct tunnel *t)
 	}
 }
 
+/* More will follow: the last read was full, or others wait too, or so much is under way that a
+ * client who has nothing just now is about to have more. */
+static bool is_bulk(const struct session *s)
+{
+	const struct tunnel *t = s->tunnel;
+
+	return s->pull_was_full || t->ready.next->next != &t->ready ||
+	       s->out.next - s->out.acked >= BULK_BYTES;
+}
+
 void send_new(struct tunnel *t, uint64_t now_us)
 {
 	struct path *last = NULL;
 
 	while (!list_is_empty(&t->ready) && !budget_is_full(t->budget)) {
 		struct session *s = next_session(t);
-		bool is_bulk = s->pull_was_full || t->ready.next->next != &t->ready;
-		struct path *p = pick_path(s, is_bulk);
+		struct path *p = pick_path(s, is_bulk(s));
 
 		if (!p)
 			break;

@@ -56,13 +56,16 @@ static struct path *fastest_other(const struct tunnel *t, const struct segment *
 	return best;
 }
 
+/* Without credit nothing new can be sent: then copies cost nothing. */
 static bool rescue(struct session *s, struct segment *seg, struct path *p, uint64_t now_us)
 {
 	struct tunnel *t = s->tunnel;
+	bool is_free = s->out.credit <= s->out.next && list_is_empty(&t->ready);
 
-	if (t->rescue_bytes < seg->data.len)
+	if (!is_free && t->rescue_bytes < seg->data.len)
 		return false;
-	t->rescue_bytes -= seg->data.len;
+	if (!is_free)
+		t->rescue_bytes -= seg->data.len;
 	send_copy(s, seg, p, now_us);
 	return true;
 }
@@ -110,6 +113,12 @@ void watch_session(struct session *s, uint64_t now_us)
 	t->watch_next_us = min_u64(t->watch_next_us, now_us + WATCH_TICK_MS * US_PER_MS);
 }
 
+/* Not just between two reads of a client that is about to send more. */
+static bool is_nearly_idle(const struct path *p)
+{
+	return path_has_room(p) && p->inflight_bytes <= p->cap_bytes / 4;
+}
+
 void watch_use_idle(struct tunnel *t, uint64_t now_us)
 {
 	list_for_each(node, &t->watched) {
@@ -120,7 +129,7 @@ void watch_use_idle(struct tunnel *t, uint64_t now_us)
 			struct path *p = fastest_other(t, seg);
 			uint64_t gain_us;
 
-			if (!p || !path_has_room(p))
+			if (!p || !is_nearly_idle(p))
 				return;
 			gain_us = path_return_us(p, seg->data.len);
 			gain_us += gain_us / 4 + IDLE_GAIN_MS * US_PER_MS;
@@ -133,6 +142,14 @@ void watch_use_idle(struct tunnel *t, uint64_t now_us)
 }
 
 /* ---- paths ---- */
+
+/* After so much silence a path with bytes under way is suspected. */
+static uint64_t patience_us(const struct path *p)
+{
+	if (p->rtt_us == 0)
+		return PATH_RTT_UNKNOWN_MS * US_PER_MS / 4 + p->base_rtt_us;
+	return p->rtt_us + max_u64(4 * p->rttvar_us, PATH_STALL_SLACK_MS * US_PER_MS);
+}
 
 /* One that is slow is better than none. */
 static void unpark_if_needed(struct tunnel *t, const struct path *leaves)
@@ -158,6 +175,7 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 	hold_ms = min_u64(HOLD_FIRST_MS << min_u64(p->stalls_lately, 8), HOLD_MAX_MS);
 	p->hold_until_us = p->stalls_lately ? now_us + hold_ms * US_PER_MS : now_us;
 	p->stalls++;
+	doubt(p, patience_us(p), now_us);
 	p->stalled_us = now_us;
 	p->state = PATH_STALLED;
 	p->why = why;
@@ -204,27 +222,19 @@ static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
 	}
 }
 
-/* After so much silence a path with bytes under way is suspected. */
-static uint64_t patience_us(const struct path *p)
-{
-	if (p->rtt_us == 0)
-		return PATH_RTT_UNKNOWN_MS * US_PER_MS / 4 + p->base_rtt_us;
-	return p->rtt_us + max_u64(4 * p->rttvar_us, PATH_STALL_SLACK_MS * US_PER_MS);
-}
-
 /* Returns when to look again. */
 static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 {
-	uint64_t since_us = max_u64(p->busy_us, p->progress_us);
-	uint64_t limit_us = patience_us(p);
+	uint64_t limit_us = patience_us(p), since_us;
 
 	decay_doubt(p, now_us);
-	if (p->segments == 0 || p->state == PATH_STALLED)
+	if (list_is_empty(&p->carried) || p->state == PATH_STALLED)
 		return NEVER_US;
+	since_us = list_first(&p->carried, struct segment, path_node)->sent_us;
+	since_us = max_u64(since_us, p->progress_us);
 	if (now_us < since_us + limit_us)
 		return since_us + limit_us;
 	if (t->progress_us > since_us + limit_us / 2) {
-		doubt(p, now_us - since_us, now_us);
 		if (p->state == PATH_GONE || p->state == PATH_DRAINING)
 			give_up(t, p);
 		else

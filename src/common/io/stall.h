@@ -16,7 +16,8 @@ struct stall_look {
 	uint32_t delivered;	   /* segments that have arrived, ever; only its changes count */
 	uint32_t sent_ms;	   /* since the last segment with data was sent */
 	uint32_t heard_ms;	   /* since the last acknowledgement came */
-	uint32_t rtt_us;	   /* smoothed */
+	uint32_t rtt_us;	   /* smoothed, */
+	uint32_t base_rtt_us;	   /* and the least; only for whoever asks the subflow */
 };
 
 struct stall {

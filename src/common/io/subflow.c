@@ -291,6 +291,11 @@ bool subflow_has_ended(const struct subflow *s)
 	return s->has_ended;
 }
 
+uint64_t subflow_base_rtt_us(const struct subflow *s)
+{
+	return s->base_rtt_us;
+}
+
 uint64_t subflow_hop_rtt_us(const struct subflow *s)
 {
 	return s->hop_rtt_us;

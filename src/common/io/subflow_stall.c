@@ -16,6 +16,7 @@ static void on_look(uv_timer_t *timer)
 	if (tcpinfo_look(s->conn.fd, &look) < 0)
 		return;
 	look.now_us = worker_now(s->worker);
+	s->base_rtt_us = look.base_rtt_us;
 	wait_ms = stall_look(&s->stall, &look);
 	if (wait_ms > 0)
 		uv_timer_start(timer, on_look, wait_ms, 0);

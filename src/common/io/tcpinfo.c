@@ -31,6 +31,7 @@ int tcpinfo_look(int fd, struct stall_look *ret)
 		.sent_ms = info.tcpi_last_data_sent,
 		.heard_ms = info.tcpi_last_ack_recv,
 		.rtt_us = info.tcpi_rtt,
+		.base_rtt_us = info.tcpi_min_rtt,
 	};
 	return 0;
 }

@@ -77,6 +77,8 @@ static void run(struct deferred *d)
 	if (e->is_closing)
 		return;
 	edge_look_at_closing(e);
+	for (size_t i = 0; i < e->tunnel->path_count; i++)
+		e->tunnel->paths[i]->hop_rtt_us = subflow_base_rtt_us(e->tunnel->paths[i]->user);
 	tunnel_run(e->tunnel, worker_now(e->worker));
 	set_alarm(e);
 }
@@ -253,6 +255,7 @@ json_t *end_path_json(const struct end *e, const struct path *p)
 	report_put(j, "resent_bytes", p->resent_bytes);
 	report_put(j, "received_bytes", p->received_bytes);
 	report_put(j, "duplicate_bytes", p->duplicate_bytes);
+	report_put(j, "doubt_us", p->doubt_us);
 	report_put(j, "stalls", p->stalls);
 	report_put(j, "parks", p->parks);
 	return j;
