@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,11 +53,22 @@ static void on_signal(int number)
 
 /* ---- sending ---- */
 
+/* The one of all our links. Kernel MPTCP takes the machine's own for the subflows that join,
+ * whatever the route says. */
+static void set_congestion_control(int fd)
+{
+	static const char name[] = "cubic";
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, sizeof(name) - 1) < 0)
+		perror("gap: congestion control cubic");
+}
+
 static void send_stream(int fd, const struct pattern *p)
 {
 	uint64_t sent = 0;
 	ssize_t n;
 
+	set_congestion_control(fd);
 	do {
 		n = send(fd, pattern_at(p, SEED, sent), PEER_BLOCK_BYTES, MSG_NOSIGNAL);
 		sent += n > 0 ? (uint64_t)n : 0;
