@@ -121,6 +121,12 @@ static inline bool path_has_room(const struct path *p)
 	return p->state == PATH_ACTIVE && !p->is_blocked && p->inflight_bytes < p->cap_bytes;
 }
 
+/* Of bytes that all paths carry nothing can be measured, so there is no cap: TCP sets the pace. */
+static inline bool path_takes_copies(const struct path *p)
+{
+	return p->state == PATH_ACTIVE && !p->is_blocked;
+}
+
 /* When `len` more bytes would be acknowledged, in us from now; PATH_RTT_UNKNOWN_MS stands for an
  * RTT that is not known. */
 uint64_t path_return_us(const struct path *p, uint32_t len);
