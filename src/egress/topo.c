@@ -154,10 +154,13 @@ void egress_topo_pre(void *user, struct control_request *req)
 static void on_listed(struct daemon *d, json_t *result, void *user)
 {
 	struct egress *eg = d->user;
+	json_t *reply;
 
 	eg->is_committing = false;
-	json_object_set_new(result, "listeners", json_integer((json_int_t)eg->listener_count));
-	control_reply_ok(user, json_incref(result));
+	reply = topo_reply_json(eg->listeners, eg->listener_count, control_args(user));
+	json_object_set_new(reply, "listeners", json_integer((json_int_t)eg->listener_count));
+	json_object_update(reply, result);
+	control_reply_ok(user, reply);
 }
 
 /* All workers go over to the `next` listeners, which are open. */

@@ -39,6 +39,7 @@ static json_t *backend_json(const struct ingress_worker *iw, const struct backen
 	json_object_set_new(j, "share", json_real(share));
 	report_put(j, "dials", u->dials);
 	report_put(j, "losses", u->losses);
+	report_put(j, "redials", u->redials);
 	return j;
 }
 

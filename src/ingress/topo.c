@@ -217,11 +217,14 @@ void ingress_topo_pre(void *user, struct control_request *req)
 static void on_committed(struct daemon *d, json_t *result, void *user)
 {
 	struct ingress *in = d->user;
+	json_t *reply;
 
 	(void)result;
 	in->is_committing = false;
 	log_info("topology changed: %zu backend(s)", in->backend_count);
-	control_reply_ok(user, topo_ratios_json(in->backends, in->backend_count));
+	reply = topo_reply_json(in->backends, in->backend_count, control_args(user));
+	json_object_set_new(reply, "paths", json_integer((json_int_t)in->backend_count));
+	control_reply_ok(user, reply);
 }
 
 /* All workers go over to the `next` addresses. */

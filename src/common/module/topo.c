@@ -185,3 +185,18 @@ json_t *topo_ratios_json(const struct conf_address *list, size_t count)
 		json_array_append_new(ratios, json_integer(list[i].ratio));
 	return json_pack("{s:o}", "ratios", ratios);
 }
+
+json_t *topo_reply_json(const struct conf_address *list, size_t count, const json_t *args)
+{
+	json_t *reply = topo_ratios_json(list, count);
+	const struct conf_address *same;
+	struct conf_address a;
+	char why[256];
+
+	if (topo_parse_one(args, &a, why) < 0)
+		return reply;
+	same = topo_find(list, count, &a);
+	if (same)
+		json_object_set_new(reply, "ratio", json_integer(same->ratio));
+	return reply;
+}

@@ -40,5 +40,7 @@ size_t topo_from_json(const json_t *args, struct conf_address ret_addresses[CONF
 
 /* {"ratios": [...]}, in the order of the addresses, for the reply. */
 json_t *topo_ratios_json(const struct conf_address *list, size_t count);
+/* The same, and "ratio", of the address that the request names, if it is still there. */
+json_t *topo_reply_json(const struct conf_address *list, size_t count, const json_t *args);
 
 #endif

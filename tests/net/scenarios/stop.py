@@ -24,9 +24,9 @@ STATS = {
 }
 HOP = "tunnel worker side peer state why ratio hop_rtt_us sent_bytes received_bytes".split()
 END = ("index share rate_bps base_rtt_us rtt_us inflight_bytes cap_bytes resent_bytes "
-       "duplicate_bytes stalls parks").split()
-SIDES = {"backend": ["dials", "losses"], "listen": ["listener"]}
-AT_PROXY = {"backend": ["redials", "stalls"], "listen": ["stalls"]}
+       "duplicate_bytes stalls parks doubt_us").split()
+SIDES = {"backend": ["dials", "losses", "redials"], "listen": ["listener"]}
+AT_PROXY = {"backend": ["stalls"], "listen": ["stalls"]}
 SESSION = ("tunnel worker id peer state sent_bytes acked_bytes received_bytes delivered_bytes "
            "send_credit_bytes window_bytes age_ms idle_ms").split()
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eEinfNa]+( [0-9]+)?")
