@@ -207,7 +207,9 @@ static struct path *pick_path(const struct session *s, bool is_bulk)
 	const struct tunnel *t = s->tunnel;
 	struct demand demand = {.is_bulk = is_bulk, .window_bytes = s->out.credit - s->out.next};
 
-	return t->config.scheduler->pick(t->paths, t->path_count, &demand);
+	struct path *p = t->config.scheduler->pick(t->paths, t->path_count, &demand);
+
+	return p;
 }
 
 void send_resends(struct tunnel *t, uint64_t now_us)

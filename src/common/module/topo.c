@@ -87,7 +87,7 @@ int topo_parse(const json_t *args, const struct conf_address *known, size_t know
 	return 0;
 }
 
-static int fail(char why[256], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int fail(char why[256], const char *format, ...)
 {
 	va_list args;
 
