@@ -207,9 +207,8 @@ static struct path *pick_path(const struct session *s, bool is_bulk)
 	const struct tunnel *t = s->tunnel;
 	struct demand demand = {.is_bulk = is_bulk, .window_bytes = s->out.credit - s->out.next};
 
-	struct path *p = t->config.scheduler->pick(t->paths, t->path_count, &demand);
-
-	return p;
+	/* One of the paths. cppcheck-suppress returnDanglingLifetime */
+	return t->config.scheduler->pick(t->paths, t->path_count, &demand);
 }
 
 void send_resends(struct tunnel *t, uint64_t now_us)
