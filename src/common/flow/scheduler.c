@@ -217,8 +217,11 @@ static struct path *blest_pick(struct path *const *paths, size_t count, const st
 
 static struct path *redundant_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
+	struct path *fast = least_rtt(paths, count, any);
+
 	(void)d;
-	return least_rtt(paths, count, path_takes_copies);
+	/* Bytes that went out on the slow ones only would be late; if it is dead it will stall. */
+	return fast && path_takes_copies(fast) ? fast : NULL;
 }
 
 /* The largest weight, then the place in the operator's list. */

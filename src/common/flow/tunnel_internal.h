@@ -55,7 +55,7 @@ void probe_run(struct tunnel *t, uint64_t now_us);
 uint64_t probe_next_at(const struct tunnel *t, uint64_t now_us);
 /* It may be back: asks with the next run. */
 void probe_soon(struct path *p);
-void probe_answer(struct tunnel *t, struct path *p, uint64_t token);
+void probe_answer(struct tunnel *t, struct path *from, uint64_t token);
 void probe_on_back(struct tunnel *t, uint64_t token, uint64_t now_us);
 
 /* ---- tunnel.c ---- */

@@ -207,7 +207,7 @@ static struct path *pick_path(const struct session *s, bool is_bulk)
 	const struct tunnel *t = s->tunnel;
 	struct demand demand = {.is_bulk = is_bulk, .window_bytes = s->out.credit - s->out.next};
 
-	/* One of the paths. cppcheck-suppress returnDanglingLifetime */
+	/* cppcheck-suppress returnDanglingLifetime; what comes back is one of the paths */
 	return t->config.scheduler->pick(t->paths, t->path_count, &demand);
 }
 

@@ -125,6 +125,7 @@ int topo_change(const json_t *args, enum topo_change change, const char *what,
 	struct conf_address a;
 	size_t count = 0;
 
+	assert(known || known_count == 0);
 	if (parse_address(args, "", &a, ret_why) < 0)
 		return -EINVAL;
 	same = topo_find(known, known_count, &a);
