@@ -193,9 +193,8 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
 		update_limits(p);
 }
 
-void path_on_acked_again(struct path *p, uint32_t len, uint64_t now_us)
+void path_on_acked_again(struct path *p, uint64_t now_us)
 {
-	p->delivered_bytes += len;
 	p->progress_us = now_us;
 }
 

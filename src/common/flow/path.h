@@ -142,9 +142,10 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
  * ACK says. */
 void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us);
 
-/* The same of bytes that were sent before on another path, and last on this one: it lives, most
- * likely, but nothing can be measured. They have left the in-flight count already. */
-void path_on_acked_again(struct path *p, uint32_t len, uint64_t now_us);
+/* Bytes were acknowledged that had been sent before on another path, and last on this one. It
+ * lives, most likely; but the other may have brought them, so that nothing is measured, and nothing
+ * counts as delivered here. They have left the in-flight count already. */
+void path_on_acked_again(struct path *p, uint64_t now_us);
 
 /* A probe came back after `rtt_us`. */
 void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us);

@@ -142,7 +142,7 @@ static void segment_acked(struct sendq *q, struct segment *s, struct budget *b, 
 	if (s->was_resent) {
 		leave_paths(q, s);
 		if (s->path)
-			path_on_acked_again(s->path, s->data.len, now_us);
+			path_on_acked_again(s->path, now_us);
 	} else {
 		s->path->segments--;
 		path_on_acked(s->path, s->data.len, &s->mark, s->sent_us, now_us);
