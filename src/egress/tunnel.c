@@ -181,7 +181,7 @@ static void on_up(struct subflow *sf, const struct hello_ack *ack)
 	}
 	/* Of a topology that is only prepared: the ingress uses it first. */
 	if (leg->generation > t->generation && t->had_path)
-		tunnel_hold_path(t->end.tunnel, leg->path);
+		tunnel_hold_path(leg->path);
 	leg->path->rank = rank_of(&t->owner->daemon->conf, &leg->listener);
 	t->had_path = true;
 	egress_share_weight(t, &leg->listener);

@@ -58,7 +58,7 @@ static void add_path(struct backend *b)
 	}
 	b->path->rank = b->rank;
 	if (b->is_prepared)
-		tunnel_hold_path(iw->end.tunnel, b->path);
+		tunnel_hold_path(b->path);
 }
 
 void ingress_use_backend(struct backend *b)

@@ -19,8 +19,7 @@ void path_init(struct path *p, struct tunnel *t, uint16_t index, uint32_t weight
 	list_init(&p->carried);
 	p->weight = weight;
 	p->payload_max = payload_max;
-	p->cap_bytes = PATH_CAP_FIRST_BYTES;
-	p->frame_bytes = (uint32_t)min_u64(payload_max, PATH_FRAME_FIRST_BYTES);
+	path_restart(p);
 }
 
 const char *path_state_name(enum path_state s)
@@ -97,7 +96,6 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 		p->first_sent_us = now_us;
 		p->delivered_us = now_us;
 	}
-
 	mark->delivered_bytes = p->delivered_bytes;
 	mark->delivered_us = p->delivered_us;
 	mark->first_sent_us = p->first_sent_us;

@@ -79,7 +79,6 @@ struct path {
 	uint64_t doubt_us;	/* by how much its bytes were late lately; decays */
 	uint64_t doubt_at_us;	/* when it last decayed */
 	uint64_t tail_us;	/* not before then is its tail sent again */
-	bool hop_is_stalled;	/* its TCP connection hears nothing */
 	uint64_t hold_until_us; /* STALLED: not back before then */
 	uint64_t stalled_us;	/* when it last stalled */
 	uint32_t stalls_lately; /* each within HOLD_MEMORY_MS of the one before */
@@ -116,15 +115,15 @@ static inline void path_activate(struct path *p)
 	p->why = "";
 }
 
-static inline bool path_has_room(const struct path *p)
-{
-	return p->state == PATH_ACTIVE && !p->is_blocked && p->inflight_bytes < p->cap_bytes;
-}
-
-/* Of bytes that all paths carry nothing can be measured, so there is no cap: TCP sets the pace. */
-static inline bool path_takes_copies(const struct path *p)
+/* It may carry a frame now. */
+static inline bool path_is_open(const struct path *p)
 {
 	return p->state == PATH_ACTIVE && !p->is_blocked;
+}
+
+static inline bool path_has_room(const struct path *p)
+{
+	return path_is_open(p) && p->inflight_bytes < p->cap_bytes;
 }
 
 /* When `len` more bytes would be acknowledged, in us from now; PATH_RTT_UNKNOWN_MS stands for an

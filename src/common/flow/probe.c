@@ -47,16 +47,21 @@ void probe_soon(struct path *p)
 		p->probe_token = p->probe_sent_us = 0;
 }
 
-static void send_probe(struct tunnel *t, struct path *p, uint64_t now_us)
+static void send_token(struct path *p, enum frame_type type, uint64_t token)
 {
 	uint8_t payload[sizeof(uint64_t)];
-	struct frame head = {.type = FRAME_PROBE};
+	struct frame head = {.type = (uint8_t)type};
 
+	head.len = (uint32_t)u64_encode(token, payload, sizeof(payload));
+	p->tunnel->ops->send(p, &head, payload, NULL);
+}
+
+static void send_probe(struct tunnel *t, struct path *p, uint64_t now_us)
+{
 	p->probe_token = ++t->probe_token;
 	p->probe_sent_us = now_us;
 	p->probe_was_alone = p->segments == 0;
-	head.len = (uint32_t)u64_encode(p->probe_token, payload, sizeof(payload));
-	t->ops->send(p, &head, payload, NULL);
+	send_token(p, FRAME_PROBE, p->probe_token);
 }
 
 void probe_run(struct tunnel *t, uint64_t now_us)
@@ -80,16 +85,12 @@ uint64_t probe_next_at(const struct tunnel *t, uint64_t now_us)
 void probe_answer(struct tunnel *t, struct path *from, uint64_t token)
 {
 	struct path *p = scheduler_pick_control(t->config.scheduler, t->paths, t->path_count);
-	uint8_t payload[sizeof(uint64_t)];
-	struct frame head = {.type = FRAME_PROBED};
 
 	/* When all are stalled, somebody must begin to believe. */
 	if (!p && from->state != PATH_PREPARED && !from->has_sent_drain && !from->is_blocked)
 		p = from;
-	if (!p)
-		return;
-	head.len = (uint32_t)u64_encode(token, payload, sizeof(payload));
-	t->ops->send(p, &head, payload, NULL);
+	if (p)
+		send_token(p, FRAME_PROBED, token);
 }
 
 /* ---- what comes back ---- */
@@ -108,21 +109,13 @@ static void set_back(struct tunnel *t, struct path *p)
 	}
 }
 
-static bool has_other_active(const struct tunnel *t, const struct path *p)
-{
-	for (size_t i = 0; i < t->path_count; i++)
-		if (t->paths[i] != p && t->paths[i]->state == PATH_ACTIVE)
-			return true;
-	return false;
-}
-
 static void consider_parking(struct tunnel *t, struct path *p, uint64_t rtt_us)
 {
 	bool is_alone = p->probe_was_alone && p->segments == 0;
 
 	/* Twice in a row: once may be anybody's. */
 	if (p->base_rtt_us == 0 || !is_alone || !is_swollen(p, rtt_us, PARK_TENTHS) ||
-	    !is_swollen(p, p->probe_rtt_us, PARK_TENTHS) || !has_other_active(t, p))
+	    !is_swollen(p, p->probe_rtt_us, PARK_TENTHS) || !tunnel_has_other_active(t, p))
 		return;
 	p->state = PATH_PARKED;
 	p->why = "its queue has grown, and not by us";

@@ -220,8 +220,9 @@ static struct path *redundant_pick(struct path *const *paths, size_t count, cons
 	struct path *fast = least_rtt(paths, count, any);
 
 	(void)d;
-	/* Bytes that went out on the slow ones only would be late; if it is dead it will stall. */
-	return fast && path_takes_copies(fast) ? fast : NULL;
+	/* No cap: of bytes that all paths carry nothing can be measured, and TCP sets the pace.
+	 * Those that went out on the slow ones only would be late; if it is dead it will stall. */
+	return fast && path_is_open(fast) ? fast : NULL;
 }
 
 /* The largest weight, then the place in the operator's list. */
@@ -286,11 +287,6 @@ void scheduler_on_join(struct path *const *paths, size_t count, struct path *p)
 
 /* ---- control frames ---- */
 
-static bool takes_control(const struct path *p)
-{
-	return p->state == PATH_ACTIVE && !p->is_blocked;
-}
-
 /* Others were heard after it, and longer ago than scheduling explains: it may be dead. */
 static bool is_stale(const struct path *p, uint64_t newest_us)
 {
@@ -303,15 +299,15 @@ static struct path *heard_last_of_earliest(struct path *const *paths, size_t cou
 	struct path *best = NULL;
 
 	for (size_t i = 0; i < count; i++)
-		if (takes_control(paths[i]))
+		if (path_is_open(paths[i]))
 			newest_us = max_u64(newest_us, paths[i]->heard_us);
 	for (size_t i = 0; i < count; i++)
-		if (takes_control(paths[i]) && !is_stale(paths[i], newest_us))
+		if (path_is_open(paths[i]) && !is_stale(paths[i], newest_us))
 			first_us = min_u64(first_us, arrival_us(paths[i]));
 	for (size_t i = 0; i < count; i++) {
 		struct path *p = paths[i];
 
-		if (takes_control(p) && !is_stale(p, newest_us) &&
+		if (path_is_open(p) && !is_stale(p, newest_us) &&
 		    arrival_us(p) <= equal_until_us(first_us) &&
 		    (!best || p->heard_us > best->heard_us))
 			best = p;

@@ -140,9 +140,8 @@ struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload
 	return p;
 }
 
-void tunnel_hold_path(struct tunnel *t, struct path *p)
+void tunnel_hold_path(struct path *p)
 {
-	(void)t;
 	p->state = PATH_PREPARED;
 	p->why = "the topology change is not carried out yet";
 }
@@ -175,7 +174,15 @@ void tunnel_repeat_controls(struct tunnel *t, const struct path *p, uint64_t now
 		repeat_controls(container_of(node, struct session, all_node), p, now_us);
 }
 
-void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
+bool tunnel_has_other_active(const struct tunnel *t, const struct path *p)
+{
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i] != p && t->paths[i]->state == PATH_ACTIVE)
+			return true;
+	return false;
+}
+
+void tunnel_lose_segments(struct tunnel *t, struct path *p)
 {
 	list_for_each(node, &t->sessions_all) {
 		struct session *s = container_of(node, struct session, all_node);
@@ -183,12 +190,16 @@ void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
 		if (sendq_path_lost(&s->out, p, t->alive) > 0)
 			session_update_resend(s);
 	}
+}
+
+void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
+{
+	tunnel_lose_segments(t, p);
 	tunnel_repeat_controls(t, p, now_us);
 }
 
 void tunnel_path_stalled(struct tunnel *t, struct path *p, bool is_stalled, uint64_t now_us)
 {
-	p->hop_is_stalled = is_stalled;
 	if (is_stalled)
 		watch_stall(t, p, "its connection hears nothing", now_us);
 	else
@@ -197,7 +208,6 @@ void tunnel_path_stalled(struct tunnel *t, struct path *p, bool is_stalled, uint
 
 void tunnel_drain_path(struct tunnel *t, struct path *p)
 {
-	(void)t;
 	if (p->state == PATH_DRAINING)
 		return;
 	p->state = PATH_DRAINING;
@@ -369,7 +379,7 @@ uint64_t tunnel_next_run_at(const struct tunnel *t, uint64_t now_us)
 		at_us = list_first(&t->acks, struct session, ack_node)->ack_due_us;
 	if (!list_is_empty(&t->timed) && t->timed_next_us < at_us)
 		at_us = t->timed_next_us;
-	at_us = min_u64(at_us, min_u64(watch_next_at(t), probe_next_at(t, now_us)));
+	at_us = min_u64(at_us, min_u64(t->watch_next_us, probe_next_at(t, now_us)));
 	if (t->pathless_us != NEVER_US && t->pathless_us + t->config.session_wait_us < at_us)
 		at_us = t->pathless_us + t->config.session_wait_us;
 	return at_us;

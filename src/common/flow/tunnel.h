@@ -100,7 +100,7 @@ void tunnel_free(struct tunnel *t);
 struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload_max, void *user);
 /* It is up ahead of a topology change: what comes is taken, nothing is sent until
  * tunnel_use_path. Right after tunnel_add_path. */
-void tunnel_hold_path(struct tunnel *t, struct path *p);
+void tunnel_hold_path(struct path *p);
 void tunnel_use_path(struct tunnel *t, struct path *p);
 /* Its subflow is gone: what it carried goes another way, unless it was drained. `p` is not to be
  * used any more. */

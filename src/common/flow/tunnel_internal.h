@@ -44,7 +44,6 @@ void send_copy(struct session *s, struct segment *seg, struct path *p, uint64_t 
 void watch_session(struct session *s, uint64_t now_us);
 /* Finds stalled paths and late bytes. */
 void watch_run(struct tunnel *t, uint64_t now_us);
-uint64_t watch_next_at(const struct tunnel *t);
 void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now_us);
 /* Room that nothing new could use goes to bytes that are slow elsewhere. */
 void watch_use_idle(struct tunnel *t, uint64_t now_us);
@@ -63,6 +62,9 @@ void probe_on_back(struct tunnel *t, uint64_t token, uint64_t now_us);
 void tunnel_update_alive(struct tunnel *t);
 /* Frees paths that were closed in order and have nothing under way any more. */
 void tunnel_free_gone(struct tunnel *t);
+bool tunnel_has_other_active(const struct tunnel *t, const struct path *p);
+/* What `p` carries, and nobody else does, goes out again. */
+void tunnel_lose_segments(struct tunnel *t, struct path *p);
 /* What `p` should have brought besides DATA goes out again: OPEN, RESET, the current ACKs. */
 void tunnel_repeat_controls(struct tunnel *t, const struct path *p, uint64_t now_us);
 /* The id is never used again. */

@@ -198,7 +198,7 @@ static void send_copies(struct session *s, struct segment *seg, uint64_t now_us)
 	struct tunnel *t = s->tunnel;
 
 	for (size_t i = 0; i < t->path_count; i++)
-		if (path_takes_copies(t->paths[i]) && !(seg->carriers >> t->paths[i]->index & 1))
+		if (path_is_open(t->paths[i]) && !(seg->carriers >> t->paths[i]->index & 1))
 			send_copy(s, seg, t->paths[i], now_us);
 }
 

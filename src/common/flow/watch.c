@@ -16,11 +16,6 @@
 #include "common/base/limits.h"
 #include "common/base/minmax.h"
 
-static bool may_carry(const struct path *p)
-{
-	return p->state == PATH_ACTIVE && !p->is_blocked;
-}
-
 /* ---- doubt ---- */
 
 static void doubt(struct path *p, uint64_t late_us, uint64_t now_us)
@@ -47,7 +42,7 @@ static struct path *fastest_other(const struct tunnel *t, const struct segment *
 	for (size_t i = 0; i < t->path_count; i++) {
 		struct path *p = t->paths[i];
 
-		if (!may_carry(p) || (seg->carriers >> p->index & 1))
+		if (!path_is_open(p) || (seg->carriers >> p->index & 1))
 			continue;
 		if (!best || path_return_us(p, seg->data.len) + p->doubt_us <
 				     path_return_us(best, seg->data.len) + best->doubt_us)
@@ -154,9 +149,8 @@ static uint64_t patience_us(const struct path *p)
 /* One that is slow is better than none. */
 static void unpark_if_needed(struct tunnel *t, const struct path *leaves)
 {
-	for (size_t i = 0; i < t->path_count; i++)
-		if (t->paths[i] != leaves && t->paths[i]->state == PATH_ACTIVE)
-			return;
+	if (tunnel_has_other_active(t, leaves))
+		return;
 	for (size_t i = 0; i < t->path_count; i++)
 		if (t->paths[i]->state == PATH_PARKED)
 			path_activate(t->paths[i]);
@@ -188,17 +182,6 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 			session_update_resend(s);
 	}
 	tunnel_repeat_controls(t, p, now_us);
-}
-
-/* One that is closed in order, or soon will be, and whose bytes do not arrive all the same. */
-static void give_up(struct tunnel *t, struct path *p)
-{
-	list_for_each(node, &t->sessions_all) {
-		struct session *s = container_of(node, struct session, all_node);
-
-		if (sendq_path_lost(&s->out, p, t->alive) > 0)
-			session_update_resend(s);
-	}
 }
 
 /* The heads that only `p` carries go out again, so that it shows whether it is the path. */
@@ -235,8 +218,9 @@ static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 	if (now_us < since_us + limit_us)
 		return since_us + limit_us;
 	if (t->progress_us > since_us + limit_us / 2) {
+		/* One that is closed in order, or soon will be, does not come back. */
 		if (p->state == PATH_GONE || p->state == PATH_DRAINING)
-			give_up(t, p);
+			tunnel_lose_segments(t, p);
 		else
 			watch_stall(t, p, "what it carries does not arrive", now_us);
 		return NEVER_US;
@@ -265,9 +249,4 @@ void watch_run(struct tunnel *t, uint64_t now_us)
 	if (next_us != NEVER_US)
 		next_us = max_u64(next_us, now_us + WATCH_TICK_MS * US_PER_MS);
 	t->watch_next_us = next_us;
-}
-
-uint64_t watch_next_at(const struct tunnel *t)
-{
-	return t->watch_next_us;
 }

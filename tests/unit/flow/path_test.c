@@ -180,20 +180,6 @@ static void samples_of_an_idle_application_raise_the_rate(void **state)
 	assert_true(l.path.rate_Bps > 50000000);
 }
 
-/* Bytes that went out here again may have arrived by the path that was given up. */
-static void what_another_path_delivered_does_not_raise_the_rate(void **state)
-{
-	static struct line l;
-
-	(void)state;
-	line_init(&l, 12500000, MS(40));
-	line_run(&l, US_PER_S);
-	for (int i = 0; i < 100; i++)
-		path_on_acked_again(&l.path, l.now_us);
-	line_run(&l, MS(100));
-	assert_near(l.path.rate_Bps, 12500000, 2);
-}
-
 /* The first message of a session, alone: a low estimate would keep the path small for long. */
 static void a_lone_small_message_gives_no_estimate(void **state)
 {
@@ -362,7 +348,6 @@ int main(void)
 		cmocka_unit_test(a_slower_link_is_believed_after_the_window),
 		cmocka_unit_test(samples_of_an_idle_application_do_not_lower_the_rate),
 		cmocka_unit_test(samples_of_an_idle_application_raise_the_rate),
-		cmocka_unit_test(what_another_path_delivered_does_not_raise_the_rate),
 		cmocka_unit_test(a_lone_small_message_gives_no_estimate),
 		cmocka_unit_test(short_intervals_give_no_rate),
 		cmocka_unit_test(bytes_sent_twice_give_no_sample),

@@ -128,6 +128,21 @@ static void an_ack_frees_what_is_below(void **state)
 	assert_true(f->paths[0].base_rtt_us == 10000);
 }
 
+/* They may have arrived by the path that was given up: that is no rate of the second one. */
+static void what_was_sent_again_does_not_count_as_delivered(void **state)
+{
+	struct fixture *f = *state;
+
+	push(f, 0, 1000, false);
+	push(f, 1, 10, false);
+	sendq_path_lost(&f->q, &f->paths[0], BOTH);
+	assert_resent(f, 1, 1, (uint64_t[]){0});
+	assert_int_equal(ack(f, 1010, 0, 0), 0);
+	assert_int_equal(f->paths[1].delivered_bytes, 10);
+	assert_true(f->paths[1].progress_us == NOW + 10000);
+	assert_int_equal(f->paths[1].inflight_bytes, 0);
+}
+
 static void an_ack_in_the_middle_trims(void **state)
 {
 	struct fixture *f = *state;
@@ -323,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(segments_follow_each_other),
 		test(an_ack_frees_what_is_below),
+		test(what_was_sent_again_does_not_count_as_delivered),
 		test(an_ack_in_the_middle_trims),
 		test(an_old_ack_changes_nothing),
 		test(credit_only_grows),

@@ -145,6 +145,15 @@ static void writable_comes_once_after_a_block(void **state)
 	turner_done(&t);
 }
 
+/* It reads: "last", then what stands behind it. */
+static void await_last_then(struct turner *t, struct end *e, ssize_t end)
+{
+	conn_want_read(&e->c, true);
+	await(&t->w, e->has_ended);
+	assert_int_equal(e->last, end);
+	assert_int_equal(e->len, 4);
+}
+
 static void bytes_come_before_the_reset_behind_them(void **state)
 {
 	struct turner t;
@@ -156,10 +165,7 @@ static void bytes_come_before_the_reset_behind_them(void **state)
 	peer = open_end(&t, &e);
 	assert_int_equal(write(peer, "last", 4), 4);
 	close_with_reset(peer);
-	conn_want_read(&e.c, true);
-	await(&t.w, e.has_ended);
-	assert_int_equal(e.last, -ECONNRESET);
-	assert_int_equal(e.len, 4);
+	await_last_then(&t, &e, -ECONNRESET);
 	close_end(&t, &e);
 	turner_done(&t);
 }
@@ -187,10 +193,7 @@ static void a_reset_is_noticed_while_reading_is_off(void **state)
 	close_with_reset(peer);
 	await(&t.w, e.lost == 1);
 	assert_int_equal(e.c.events, 0);
-	conn_want_read(&e.c, true);
-	await(&t.w, e.has_ended);
-	assert_int_equal(e.last, -ECONNRESET);
-	assert_int_equal(e.len, 4);
+	await_last_then(&t, &e, -ECONNRESET);
 	assert_int_equal(e.lost, 1);
 	close_end(&t, &e);
 	turner_done(&t);
@@ -208,10 +211,7 @@ static void an_end_is_no_loss_and_is_watched_for_once(void **state)
 	close(peer);
 	await(&t.w, e.c.events == 0);
 	assert_int_equal(e.lost, 0);
-	conn_want_read(&e.c, true);
-	await(&t.w, e.has_ended);
-	assert_int_equal(e.last, 0);
-	assert_int_equal(e.len, 4);
+	await_last_then(&t, &e, 0);
 	await(&t.w, e.c.events == 0);
 	close_end(&t, &e);
 	turner_done(&t);
