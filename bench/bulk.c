@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -86,8 +85,9 @@ static void drain(int fd)
 
 /* The server's result goes back behind a put, so that the client's time ends with the last byte
  * at the server. */
-static void serve_one(int fd, const struct pattern *p)
+static void serve_one(int fd, const void *arg)
 {
+	const struct pattern *p = arg;
 	struct request r;
 	int64_t result;
 
@@ -111,18 +111,7 @@ static int serve(const char *host, uint16_t port, const struct pattern *p)
 		fprintf(stderr, "bulk: %s port %u: %s\n", host, port, strerror(-listener));
 		return PEER_FAILED;
 	}
-	signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
-	for (;;) {
-		int fd = peer_accept(listener);
-
-		if (fd < 0)
-			continue; /* a client that was gone again */
-		if (fork() == 0) {
-			serve_one(fd, p);
-			_exit(0);
-		}
-		close(fd);
-	}
+	peer_serve(listener, serve_one, p);
 }
 
 static int get_stream(int fd, const struct pattern *p, const struct request *r,

@@ -63,8 +63,9 @@ static void set_congestion_control(int fd)
 		perror("gap: congestion control cubic");
 }
 
-static void send_stream(int fd, const struct pattern *p)
+static void send_stream(int fd, const void *arg)
 {
+	const struct pattern *p = arg;
 	uint64_t sent = 0;
 	ssize_t n;
 
@@ -74,23 +75,6 @@ static void send_stream(int fd, const struct pattern *p)
 		sent += n > 0 ? (uint64_t)n : 0;
 	} while (n > 0);
 	close(fd);
-}
-
-static int serve(int listener, const struct pattern *p)
-{
-	signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
-	for (;;) {
-		int fd = peer_accept(listener);
-
-		if (fd < 0)
-			continue; /* a client that was gone again */
-		if (fork() == 0) {
-			close(listener);
-			send_stream(fd, p);
-			_exit(0);
-		}
-		close(fd);
-	}
 }
 
 /* ---- receiving ---- */
@@ -234,7 +218,7 @@ static int run(const char *verb, int fd, uint64_t seconds, uint64_t bytes)
 
 	pattern_init(&pattern);
 	if (strcmp(verb, "serve") == 0)
-		return serve(fd, &pattern);
+		peer_serve(fd, send_stream, &pattern);
 	if (strcmp(verb, "feed") != 0)
 		return receive(fd, &pattern, seconds, bytes);
 	send_stream(fd, &pattern);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -103,6 +104,23 @@ int peer_accept(int listener)
 		return fd;
 	close(fd);
 	return err;
+}
+
+void peer_serve(int listener, void (*one)(int fd, const void *arg), const void *arg)
+{
+	signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
+	for (;;) {
+		int fd = peer_accept(listener);
+
+		if (fd < 0)
+			continue; /* a client that was gone again */
+		if (fork() == 0) {
+			close(listener);
+			one(fd, arg);
+			_exit(0);
+		}
+		close(fd);
+	}
 }
 
 int peer_send(int fd, const void *bytes, size_t len)

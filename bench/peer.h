@@ -33,6 +33,9 @@ int peer_connect(const char *host, uint16_t port);
 int peer_listen(const char *host, uint16_t port);
 int peer_accept(int listener);
 
+/* Serves each client in a process of its own, for ever; `one` closes its socket. */
+_Noreturn void peer_serve(int listener, void (*one)(int fd, const void *arg), const void *arg);
+
 /* All of it: 0, a negative errno, or -ENODATA when the stream ends before. */
 int peer_send(int fd, const void *bytes, size_t len);
 int peer_receive(int fd, void *ret_bytes, size_t len);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +30,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static void echo(int fd, const void *arg)
+{
+	(void)arg;
+	peer_echo(fd);
+}
+
 static int serve(const char *host, uint16_t port)
 {
 	int listener = peer_listen(host, port);
@@ -39,19 +44,7 @@ static int serve(const char *host, uint16_t port)
 		fprintf(stderr, "pingpong: %s port %u: %s\n", host, port, strerror(-listener));
 		return PEER_FAILED;
 	}
-	signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
-	for (;;) {
-		int fd = peer_accept(listener);
-
-		if (fd < 0)
-			continue; /* a client that was gone again */
-		if (fork() == 0) {
-			close(listener);
-			peer_echo(fd);
-			_exit(0);
-		}
-		close(fd);
-	}
+	peer_serve(listener, echo, NULL);
 }
 
 /* 0, or -EILSEQ when what came back is not what was sent. */
