@@ -6,17 +6,12 @@
 #include "common/module/daemon.h"
 #include "common/module/end.h"
 #include "common/module/gate.h"
+#include "common/module/topo.h"
 
 /* What the main thread has. */
 struct egress {
 	struct gate gate;
-	bool is_prepared, is_committing;
-	struct conf_address listeners[CONF_ADDRESSES_MAX]; /* in use */
-	size_t listener_count;
-	struct conf_address prepared[CONF_ADDRESSES_MAX];
-	size_t prepared_count;
-	struct conf_address next[CONF_ADDRESSES_MAX]; /* that a change leads to */
-	size_t next_count;
+	struct topo topo; /* of the listeners */
 };
 
 struct egress_tunnel {

@@ -9,9 +9,8 @@ static int start(struct daemon *d)
 	struct egress *eg = d->user;
 	char why[256];
 
-	memcpy(eg->listeners, d->conf.listen, sizeof(eg->listeners));
-	eg->listener_count = d->conf.listen_count;
-	if (gate_open(&eg->gate, d, eg->listeners, eg->listener_count, egress_arrived, why) < 0) {
+	topo_init(&eg->topo, d->conf.listen, d->conf.listen_count);
+	if (gate_open(&eg->gate, d, d->conf.listen, d->conf.listen_count, egress_arrived, why) < 0) {
 		log_error("%s", why);
 		return 2;
 	}
@@ -50,7 +49,7 @@ static const struct daemon_ops ops = {
 
 int main(int argc, char **argv)
 {
-	struct egress egress = {.is_prepared = false};
+	struct egress egress = {.topo.is_busy = false};
 
 	return daemon_main(&ops, argc, argv, &egress);
 }

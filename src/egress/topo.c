@@ -1,7 +1,6 @@
 /* Changing the listeners while the egress runs: update_topo_pre binds the new ones beside the
  * old, update_topo closes those that are not wanted any more and drains the subflows that came in
  * by them, of every tunnel that has others. */
-#include "common/module/topo.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "egress/egress.h"
@@ -112,68 +111,50 @@ static void leave_others(struct worker *w, struct task *task)
 
 /* ---- on the main thread ---- */
 
-static bool is_busy(const struct egress *eg, struct control_request *req)
-{
-	if (eg->is_committing)
-		control_reply_error(req, "busy", "another topology change is under way");
-	return eg->is_committing;
-}
-
-static bool refuse_when_prepared(const struct egress *eg, struct control_request *req)
-{
-	if (eg->is_prepared)
-		control_reply_error(req, "busy",
-				    "a topology is prepared already: update_topo or "
-				    "abort_topo first");
-	return eg->is_prepared;
-}
-
 void egress_topo_pre(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
 	struct egress *eg = d->user;
+	struct topo *t = &eg->topo;
 	char why[256];
 
-	if (is_busy(eg, req))
+	if (topo_is_taken(t, req))
 		return;
-	if (refuse_when_prepared(eg, req))
-		return;
-	if (topo_parse(control_args(req), eg->listeners, eg->listener_count, eg->prepared,
-		       &eg->prepared_count, why) < 0) {
+	if (topo_parse(control_args(req), &t->used, &t->prepared, why) < 0) {
 		control_reply_error(req, "bad_request", "%s", why);
 		return;
 	}
-	if (gate_add(&eg->gate, eg->prepared, eg->prepared_count, why) < 0) {
+	if (gate_add(&eg->gate, t->prepared.list, t->prepared.count, why) < 0) {
 		control_reply_error(req, "busy", "%s", why);
 		return;
 	}
-	eg->is_prepared = true;
-	control_reply_ok(req, topo_ratios_json(eg->prepared, eg->prepared_count));
+	t->is_prepared = true;
+	control_reply_ok(req, topo_ratios_json(t->prepared.list, t->prepared.count));
 }
 
 static void on_listed(struct daemon *d, json_t *result, void *user)
 {
-	struct egress *eg = d->user;
+	struct topo *t = &((struct egress *)d->user)->topo;
 	json_t *reply;
 
-	eg->is_committing = false;
-	reply = topo_reply_json(eg->listeners, eg->listener_count, control_args(user));
-	json_object_set_new(reply, "listeners", json_integer((json_int_t)eg->listener_count));
+	t->is_busy = false;
+	reply = topo_reply_json(t->used.list, t->used.count, control_args(user));
+	json_object_set_new(reply, "listeners", json_integer((json_int_t)t->used.count));
 	json_object_update(reply, result);
 	control_reply_ok(user, reply);
 }
 
-/* All workers go over to the `next` listeners, which are open. */
-static void begin_commit(struct daemon *d, struct control_request *req)
+/* All workers go over to these listeners, which are open. */
+static void begin_commit(struct daemon *d, const struct topo_list *next,
+			 struct control_request *req)
 {
 	struct egress *eg = d->user;
-	json_t *args = topo_to_json(eg->next, eg->next_count);
+	json_t *args = topo_to_json(next->list, next->count);
 
-	eg->is_committing = true;
-	memcpy(eg->listeners, eg->next, sizeof(eg->listeners));
-	eg->listener_count = eg->next_count;
-	gate_keep(&eg->gate, eg->listeners, eg->listener_count);
-	log_info("topology changed: %zu listener(s)", eg->listener_count);
+	eg->topo.is_busy = true;
+	eg->topo.used = *next;
+	gate_keep(&eg->gate, next->list, next->count);
+	log_info("topology changed: %zu listener(s)", next->count);
 	daemon_each(d, leave_others, args, on_listed, req);
 	json_decref(args);
 }
@@ -181,18 +162,12 @@ static void begin_commit(struct daemon *d, struct control_request *req)
 void egress_topo_commit(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
-	struct egress *eg = d->user;
+	struct topo *t = &((struct egress *)d->user)->topo;
 
-	if (is_busy(eg, req))
+	if (topo_lacks_prepared(t, "update_topo_pre comes first", req))
 		return;
-	if (!eg->is_prepared) {
-		control_reply_error(req, "not_prepared", "update_topo_pre comes first");
-		return;
-	}
-	eg->is_prepared = false;
-	memcpy(eg->next, eg->prepared, sizeof(eg->next));
-	eg->next_count = eg->prepared_count;
-	begin_commit(d, req);
+	t->is_prepared = false;
+	begin_commit(d, &t->prepared, req);
 }
 
 void egress_topo_abort(void *user, struct control_request *req)
@@ -200,14 +175,10 @@ void egress_topo_abort(void *user, struct control_request *req)
 	struct daemon *d = user;
 	struct egress *eg = d->user;
 
-	if (is_busy(eg, req))
+	if (topo_lacks_prepared(&eg->topo, "nothing is prepared", req))
 		return;
-	if (!eg->is_prepared) {
-		control_reply_error(req, "not_prepared", "nothing is prepared");
-		return;
-	}
-	eg->is_prepared = false;
-	gate_keep(&eg->gate, eg->listeners, eg->listener_count);
+	eg->topo.is_prepared = false;
+	gate_keep(&eg->gate, eg->topo.used.list, eg->topo.used.count);
 	control_reply_ok(req, NULL);
 }
 
@@ -216,17 +187,17 @@ void egress_topo_abort(void *user, struct control_request *req)
 static void change_one(struct daemon *d, struct control_request *req, enum topo_change change)
 {
 	struct egress *eg = d->user;
+	struct topo_list next;
 	char why[256];
 
-	if (is_busy(eg, req) || refuse_when_prepared(eg, req))
+	if (topo_is_taken(&eg->topo, req))
 		return;
-	if (topo_change(control_args(req), change, "listener", eg->listeners, eg->listener_count,
-			eg->next, &eg->next_count, why) < 0)
+	if (topo_change(control_args(req), change, "listener", &eg->topo.used, &next, why) < 0)
 		control_reply_error(req, "bad_request", "%s", why);
-	else if (gate_add(&eg->gate, eg->next, eg->next_count, why) < 0)
+	else if (gate_add(&eg->gate, next.list, next.count, why) < 0)
 		control_reply_error(req, "busy", "%s", why);
 	else
-		begin_commit(d, req);
+		begin_commit(d, &next, req);
 }
 
 void egress_set_weight(void *user, struct control_request *req)

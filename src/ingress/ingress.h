@@ -6,20 +6,14 @@
 #include "common/io/listener.h"
 #include "common/module/daemon.h"
 #include "common/module/end.h"
+#include "common/module/topo.h"
 #include "common/module/uplink.h"
 
 /* What the main thread has. */
 struct ingress {
 	struct daemon *daemon;
 	int listen_fd;
-	/* update_topo_pre has been said; the addresses of the last update_topo or of the start. */
-	bool is_prepared, is_committing;
-	struct conf_address backends[CONF_ADDRESSES_MAX];
-	size_t backend_count;
-	struct conf_address prepared[CONF_ADDRESSES_MAX];
-	size_t prepared_count;
-	struct conf_address next[CONF_ADDRESSES_MAX]; /* that a change leads to */
-	size_t next_count;
+	struct topo topo; /* of the backends */
 };
 
 /* One backend of one worker's tunnel. */

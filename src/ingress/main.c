@@ -12,8 +12,7 @@ static int start(struct daemon *d)
 	char why[256];
 
 	in->daemon = d;
-	memcpy(in->backends, d->conf.backend, sizeof(in->backends));
-	in->backend_count = d->conf.backend_count;
+	topo_init(&in->topo, d->conf.backend, d->conf.backend_count);
 	if (listener_bind(a->host, a->port, &in->listen_fd, why) < 0) {
 		log_error("%s", why);
 		return 2;

@@ -1,7 +1,6 @@
 /* Changing the backends while the ingress runs, in two steps as the original's controller does:
  * update_topo_pre dials the new ones beside the old; update_topo waits until they are up at every
  * worker, then all of them switch, or none does. */
-#include "common/module/topo.h"
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
@@ -151,8 +150,9 @@ static void on_prepared(struct daemon *d, json_t *result, void *user)
 	struct ingress *in = d->user;
 
 	(void)result;
-	in->is_committing = false;
-	control_reply_ok(user, topo_ratios_json(in->prepared, in->prepared_count));
+	in->topo.is_busy = false;
+	control_reply_ok(user,
+			 topo_ratios_json(in->topo.prepared.list, in->topo.prepared.count));
 }
 
 static void on_prepared_and_up(struct daemon *d, json_t *result, void *user)
@@ -164,7 +164,7 @@ static void on_prepared_and_up(struct daemon *d, json_t *result, void *user)
 		on_prepared(d, result, user);
 		return;
 	}
-	((struct ingress *)d->user)->is_committing = false;
+	((struct ingress *)d->user)->topo.is_busy = false;
 	report_join(missing, text, sizeof(text));
 	control_reply_error(user, "timeout", "not up yet: %s", text);
 }
@@ -175,66 +175,47 @@ static void on_prepared_then_wait(struct daemon *d, json_t *result, void *user)
 	daemon_each(d, wait_until_up, NULL, on_prepared_and_up, user);
 }
 
-static bool is_busy(struct ingress *in, struct control_request *req)
-{
-	if (in->is_committing)
-		control_reply_error(req, "busy", "another topology change is under way");
-	return in->is_committing;
-}
-
-static bool refuse_when_prepared(const struct ingress *in, struct control_request *req)
-{
-	if (in->is_prepared)
-		control_reply_error(req, "busy",
-				    "a topology is prepared already: update_topo or "
-				    "abort_topo first");
-	return in->is_prepared;
-}
-
 void ingress_topo_pre(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
-	struct ingress *in = d->user;
+	struct topo *t = &((struct ingress *)d->user)->topo;
 	bool waits = json_is_true(json_object_get(control_args(req), "wait"));
 	json_t *args;
 	char why[256];
 
-	if (is_busy(in, req))
+	if (topo_is_taken(t, req))
 		return;
-	if (refuse_when_prepared(in, req))
-		return;
-	if (topo_parse(control_args(req), in->backends, in->backend_count, in->prepared,
-		       &in->prepared_count, why) < 0) {
+	if (topo_parse(control_args(req), &t->used, &t->prepared, why) < 0) {
 		control_reply_error(req, "bad_request", "%s", why);
 		return;
 	}
-	in->is_prepared = in->is_committing = true;
-	args = topo_to_json(in->prepared, in->prepared_count);
+	t->is_prepared = t->is_busy = true;
+	args = topo_to_json(t->prepared.list, t->prepared.count);
 	daemon_each(d, prepare, args, waits ? on_prepared_then_wait : on_prepared, req);
 	json_decref(args);
 }
 
 static void on_committed(struct daemon *d, json_t *result, void *user)
 {
-	struct ingress *in = d->user;
+	struct topo *t = &((struct ingress *)d->user)->topo;
 	json_t *reply;
 
 	(void)result;
-	in->is_committing = false;
-	log_info("topology changed: %zu backend(s)", in->backend_count);
-	reply = topo_reply_json(in->backends, in->backend_count, control_args(user));
-	json_object_set_new(reply, "paths", json_integer((json_int_t)in->backend_count));
+	t->is_busy = false;
+	log_info("topology changed: %zu backend(s)", t->used.count);
+	reply = topo_reply_json(t->used.list, t->used.count, control_args(user));
+	json_object_set_new(reply, "paths", json_integer((json_int_t)t->used.count));
 	control_reply_ok(user, reply);
 }
 
-/* All workers go over to the `next` addresses. */
-static void begin_commit(struct ingress *in, struct control_request *req)
+/* All workers go over to these backends. */
+static void begin_commit(struct ingress *in, const struct topo_list *next,
+			 struct control_request *req)
 {
-	json_t *args = topo_to_json(in->next, in->next_count);
+	json_t *args = topo_to_json(next->list, next->count);
 
-	in->is_committing = true;
-	memcpy(in->backends, in->next, sizeof(in->backends));
-	in->backend_count = in->next_count;
+	in->topo.is_busy = true;
+	in->topo.used = *next;
 	daemon_each(in->daemon, commit, args, on_committed, req);
 	json_decref(args);
 }
@@ -246,29 +227,23 @@ static void on_all_up(struct daemon *d, json_t *result, void *user)
 	char text[256];
 
 	if (json_array_size(missing) > 0) {
-		in->is_committing = false;
+		in->topo.is_busy = false;
 		report_join(missing, text, sizeof(text));
 		control_reply_error(user, "timeout", "topology unchanged, not up: %s", text);
 		return;
 	}
-	in->is_prepared = false;
-	memcpy(in->next, in->prepared, sizeof(in->next));
-	in->next_count = in->prepared_count;
-	begin_commit(in, user);
+	in->topo.is_prepared = false;
+	begin_commit(in, &in->topo.prepared, user);
 }
 
 void ingress_topo_commit(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
-	struct ingress *in = d->user;
+	struct topo *t = &((struct ingress *)d->user)->topo;
 
-	if (is_busy(in, req))
+	if (topo_lacks_prepared(t, "update_topo_pre comes first", req))
 		return;
-	if (!in->is_prepared) {
-		control_reply_error(req, "not_prepared", "update_topo_pre comes first");
-		return;
-	}
-	in->is_committing = true;
+	t->is_busy = true;
 	daemon_each(d, wait_until_up, NULL, on_all_up, req);
 }
 
@@ -277,22 +252,18 @@ static void on_aborted(struct daemon *d, json_t *result, void *user)
 	struct ingress *in = d->user;
 
 	(void)result;
-	in->is_prepared = in->is_committing = false;
+	in->topo.is_prepared = in->topo.is_busy = false;
 	control_reply_ok(user, NULL);
 }
 
 void ingress_topo_abort(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
-	struct ingress *in = d->user;
+	struct topo *t = &((struct ingress *)d->user)->topo;
 
-	if (is_busy(in, req))
+	if (topo_lacks_prepared(t, "nothing is prepared", req))
 		return;
-	if (!in->is_prepared) {
-		control_reply_error(req, "not_prepared", "nothing is prepared");
-		return;
-	}
-	in->is_committing = true;
+	t->is_busy = true;
 	daemon_each(d, abort_prepared, NULL, on_aborted, req);
 }
 
@@ -301,15 +272,15 @@ void ingress_topo_abort(void *user, struct control_request *req)
 static void change_one(struct daemon *d, struct control_request *req, enum topo_change change)
 {
 	struct ingress *in = d->user;
+	struct topo_list next;
 	char why[256];
 
-	if (is_busy(in, req) || refuse_when_prepared(in, req))
+	if (topo_is_taken(&in->topo, req))
 		return;
-	if (topo_change(control_args(req), change, "backend", in->backends, in->backend_count,
-			in->next, &in->next_count, why) < 0)
+	if (topo_change(control_args(req), change, "backend", &in->topo.used, &next, why) < 0)
 		control_reply_error(req, "bad_request", "%s", why);
 	else
-		begin_commit(in, req);
+		begin_commit(in, &next, req);
 }
 
 void ingress_set_weight(void *user, struct control_request *req)

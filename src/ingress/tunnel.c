@@ -324,8 +324,8 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	end_init(&iw->end, w, &d->conf, &config, &iw->budget, &end_ops, iw);
 	uv_timer_init(&w->loop, &iw->tick);
 	iw->tick.data = iw;
-	for (size_t i = 0; i < in->backend_count; i++)
-		ingress_add_backend(iw, &in->backends[i], false);
+	for (size_t i = 0; i < in->topo.used.count; i++)
+		ingress_add_backend(iw, &in->topo.used.list[i], false);
 	hostport_text(d->conf.listen[0].host, d->conf.listen[0].port, name);
 	if (listener_open(&w->loop, in->listen_fd, name, on_client, iw, &iw->listener) < 0)
 		log_error("cannot accept on %s", name);

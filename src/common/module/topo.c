@@ -28,6 +28,44 @@ uint32_t topo_mean_ratio(const struct conf_address *known, size_t count)
 	return sum >= count && count > 0 ? (uint32_t)(sum / count) : 1;
 }
 
+void topo_init(struct topo *t, const struct conf_address *list, size_t count)
+{
+	assert(count <= CONF_ADDRESSES_MAX);
+	*t = (struct topo){.used.count = count};
+	memcpy(t->used.list, list, count * sizeof(*list));
+}
+
+/* ---- one change at a time ---- */
+
+static bool is_busy(const struct topo *t, struct control_request *req)
+{
+	if (t->is_busy)
+		control_reply_error(req, "busy", "another topology change is under way");
+	return t->is_busy;
+}
+
+bool topo_is_taken(const struct topo *t, struct control_request *req)
+{
+	if (is_busy(t, req))
+		return true;
+	if (t->is_prepared)
+		control_reply_error(req, "busy",
+				    "a topology is prepared already: update_topo or abort_topo "
+				    "first");
+	return t->is_prepared;
+}
+
+bool topo_lacks_prepared(const struct topo *t, const char *why, struct control_request *req)
+{
+	if (is_busy(t, req))
+		return true;
+	if (!t->is_prepared)
+		control_reply_error(req, "not_prepared", "%s", why);
+	return !t->is_prepared;
+}
+
+/* ---- requests ---- */
+
 /* `where` is "" or "addresses[3].". */
 static int parse_address(const json_t *j, const char *where, struct conf_address *ret,
 			 char why[256])
@@ -54,36 +92,35 @@ int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[25
 	return parse_address(args, "", ret, ret_why);
 }
 
-int topo_parse(const json_t *args, const struct conf_address *known, size_t known_count,
-	       struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
+int topo_parse(const json_t *args, const struct topo_list *known, struct topo_list *ret,
 	       char ret_why[256])
 {
 	const json_t *list = json_object_get(args, "addresses");
 	size_t count = json_array_size(list);
-	struct conf_address parsed[CONF_ADDRESSES_MAX];
+	struct topo_list parsed = {.count = count};
 
 	if (!json_is_array(list) || count < 1 || count > CONF_ADDRESSES_MAX) {
 		snprintf(ret_why, 256, "addresses: expected a list of 1 to %u", CONF_ADDRESSES_MAX);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < count; i++) {
+		struct conf_address *a = &parsed.list[i];
 		const struct conf_address *same;
 		char where[32];
 
 		snprintf(where, sizeof(where), "addresses[%zu].", i);
-		if (parse_address(json_array_get(list, i), where, &parsed[i], ret_why) < 0)
+		if (parse_address(json_array_get(list, i), where, a, ret_why) < 0)
 			return -EINVAL;
-		if (topo_find(parsed, i, &parsed[i])) {
+		if (topo_find(parsed.list, i, a)) {
 			snprintf(ret_why, 256, "addresses[%zu]: %.128s:%u is there twice", i,
-				 parsed[i].host, parsed[i].port);
+				 a->host, a->port);
 			return -EINVAL;
 		}
-		same = topo_find(known, known_count, &parsed[i]);
-		if (parsed[i].ratio == 0)
-			parsed[i].ratio = same ? same->ratio : topo_mean_ratio(known, known_count);
+		same = topo_find(known->list, known->count, a);
+		if (a->ratio == 0)
+			a->ratio = same ? same->ratio : topo_mean_ratio(known->list, known->count);
 	}
-	memcpy(ret_addresses, parsed, count * sizeof(parsed[0]));
-	*ret_count = count;
+	*ret = parsed;
 	return 0;
 }
 
@@ -117,34 +154,27 @@ static int check_change(enum topo_change change, const char *what, const struct 
 }
 
 int topo_change(const json_t *args, enum topo_change change, const char *what,
-		const struct conf_address *known, size_t known_count,
-		struct conf_address ret_addresses[CONF_ADDRESSES_MAX], size_t *ret_count,
-		char ret_why[256])
+		const struct topo_list *known, struct topo_list *ret, char ret_why[256])
 {
+	struct topo_list changed = {.count = 0};
 	const struct conf_address *same;
 	struct conf_address a;
-	size_t count = 0;
 
-	assert(known || known_count == 0);
 	if (parse_address(args, "", &a, ret_why) < 0)
 		return -EINVAL;
-	same = topo_find(known, known_count, &a);
-	if (check_change(change, what, &a, same, known_count, ret_why) < 0)
+	same = topo_find(known->list, known->count, &a);
+	if (check_change(change, what, &a, same, known->count, ret_why) < 0)
 		return -EINVAL;
-	for (size_t i = 0; i < known_count; i++) {
-		if (&known[i] == same && change == TOPO_REMOVE)
-			continue;
-		ret_addresses[count] = known[i];
-		if (&known[i] == same)
-			ret_addresses[count].ratio = a.ratio;
-		count++;
-	}
-	if (change == TOPO_ADD) {
-		if (a.ratio == 0)
-			a.ratio = topo_mean_ratio(known, known_count);
-		ret_addresses[count++] = a;
-	}
-	*ret_count = count;
+	if (a.ratio == 0)
+		a.ratio = topo_mean_ratio(known->list, known->count);
+	for (size_t i = 0; i < known->count; i++)
+		if (&known->list[i] != same)
+			changed.list[changed.count++] = known->list[i];
+		else if (change != TOPO_REMOVE)
+			changed.list[changed.count++] = a;
+	if (change == TOPO_ADD)
+		changed.list[changed.count++] = a;
+	*ret = changed;
 	return 0;
 }
 

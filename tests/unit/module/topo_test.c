@@ -19,19 +19,20 @@ static const struct conf_address known[] = {
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
 struct parsed {
-	struct conf_address addresses[CONF_ADDRESSES_MAX];
-	size_t count;
+	struct topo_list topo;
 	char why[256];
 };
 
 static int parse(const char *request, size_t known_count, struct parsed *p)
 {
 	json_t *args = json_loads(request, 0, NULL);
+	struct topo t;
 	int err;
 
 	assert_non_null(args);
 	memset(p, 0, sizeof(*p));
-	err = topo_parse(args, known, known_count, p->addresses, &p->count, p->why);
+	topo_init(&t, known, known_count);
+	err = topo_parse(args, &t.used, &p->topo, p->why);
 	json_decref(args);
 	return err;
 }
@@ -48,10 +49,10 @@ static void known_addresses_keep_their_ratios(void **state)
 			       "{\"host\": \"10.0.0.1\", \"port\": 80, \"ratio\": 7}]}",
 			       KNOWN, &p),
 			 0);
-	assert_int_equal(p.count, 3);
-	assert_int_equal(p.addresses[0].ratio, 30);
-	assert_int_equal(p.addresses[1].ratio, 51);
-	assert_int_equal(p.addresses[2].ratio, 7);
+	assert_int_equal(p.topo.count, 3);
+	assert_int_equal(p.topo.list[0].ratio, 30);
+	assert_int_equal(p.topo.list[1].ratio, 51);
+	assert_int_equal(p.topo.list[2].ratio, 7);
 }
 
 static void new_addresses_get_the_mean_of_the_known(void **state)
@@ -64,25 +65,24 @@ static void new_addresses_get_the_mean_of_the_known(void **state)
 			       "{\"host\": \"10.0.0.1\", \"port\": 81}]}",
 			       KNOWN, &p),
 			 0);
-	assert_int_equal(p.addresses[0].ratio, (10 + 30 + 51) / 3);
-	assert_int_equal(p.addresses[1].ratio, (10 + 30 + 51) / 3);
-	assert_int_equal(p.addresses[1].port, 81);
+	assert_int_equal(p.topo.list[0].ratio, (10 + 30 + 51) / 3);
+	assert_int_equal(p.topo.list[1].ratio, (10 + 30 + 51) / 3);
+	assert_int_equal(p.topo.list[1].port, 81);
 }
 
 static void without_known_ratios_it_is_one(void **state)
 {
-	const struct conf_address unused = {.host = "::1", .port = 1};
-	struct conf_address ret[CONF_ADDRESSES_MAX];
+	const struct topo_list unused = {{{.host = "::1", .port = 1}}, 1};
+	struct topo_list ret;
 	json_t *args = json_loads("{\"addresses\": [{\"host\": \"::2\", \"port\": 1}]}", 0, NULL);
 	char why[256];
-	size_t count;
 	struct parsed p;
 
 	(void)state;
 	assert_int_equal(parse("{\"addresses\": [{\"host\": \"::1\", \"port\": 1}]}", 0, &p), 0);
-	assert_int_equal(p.addresses[0].ratio, 1);
-	assert_int_equal(topo_parse(args, &unused, 1, ret, &count, why), 0);
-	assert_int_equal(ret[0].ratio, 1);
+	assert_int_equal(p.topo.list[0].ratio, 1);
+	assert_int_equal(topo_parse(args, &unused, &ret, why), 0);
+	assert_int_equal(ret.list[0].ratio, 1);
 	json_decref(args);
 }
 
@@ -124,24 +124,24 @@ static void each_fault_has_its_line(void **state)
 
 		assert_int_equal(parse(cases[i].request, KNOWN, &p), -EINVAL);
 		assert_string_equal(p.why, cases[i].why);
-		assert_int_equal(p.count, 0); /* untouched */
+		assert_int_equal(p.topo.count, 0); /* untouched */
 	}
 }
 
 static void there_are_so_many_addresses(void **state)
 {
 	json_t *list = json_array(), *args = json_pack("{s:o}", "addresses", list);
-	struct conf_address ret[CONF_ADDRESSES_MAX];
-	size_t count = 0;
+	const struct topo_list none = {.count = 0};
+	struct topo_list ret;
 	char why[256];
 
 	(void)state;
 	for (int i = 0; i < (int)CONF_ADDRESSES_MAX; i++)
 		json_array_append_new(list, json_pack("{s:s, s:i}", "host", "a", "port", i + 1));
-	assert_int_equal(topo_parse(args, NULL, 0, ret, &count, why), 0);
-	assert_int_equal(count, CONF_ADDRESSES_MAX);
+	assert_int_equal(topo_parse(args, &none, &ret, why), 0);
+	assert_int_equal(ret.count, CONF_ADDRESSES_MAX);
 	json_array_append_new(list, json_pack("{s:s, s:i}", "host", "b", "port", 1));
-	assert_int_equal(topo_parse(args, NULL, 0, ret, &count, why), -EINVAL);
+	assert_int_equal(topo_parse(args, &none, &ret, why), -EINVAL);
 	json_decref(args);
 }
 
