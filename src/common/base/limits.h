@@ -109,11 +109,12 @@
 #define PATH_RTT_UNKNOWN_MS 1000u
 /* A frame and its header fill one read at the other end: longer ones fall into two pieces there. */
 #define FRAME_WHOLE_BYTES (CHUNK_LARGE - 24u)
-/* In flight at the most, in half bandwidth-delay products: while the rate grows, and when it has
- * not grown by a quarter for so many round trips. */
-#define PATH_GAIN_START_HALVES 4u
-#define PATH_GAIN_HALVES 3u
+/* In flight at the most one bandwidth-delay product and a queue: of another one while the rate
+ * grows; when it has not grown by a quarter for so many round trips, of this part of it and not
+ * less than so much time. What is sent again after a loss stands behind that queue. */
 #define PATH_FULL_ROUNDS 3u
+#define PATH_QUEUE_PART 4u
+#define PATH_QUEUE_MS 10u
 /* A frame is at most so much of its path's time: it holds the head of the line for as long. */
 #define PATH_FRAME_MS 2u
 /* In flight at least so much time, so that a busy machine's 4 ms time slices leave no hole in a
@@ -152,7 +153,7 @@
 /* A path that stalls again within so long of the last time stays away for a while: 200 ms, doubling
  * each time to 1.5 s, so that it still carries its share within 3 s of being well. */
 #define HOLD_MEMORY_MS 5000u
-#define HOLD_FIRST_MS 100u
+#define HOLD_FIRST_MS 200u
 #define HOLD_MAX_MS 1500u
 /* A path is parked when its RTT is three times its best and so much more, taken back at two and a
  * half: docs/protocol.md. The slack is above what scheduling on a busy machine adds. */
@@ -165,6 +166,7 @@
 #define PROBE_IDLE_MS 1000u
 #define PROBE_USE_MS 2000u
 #define PROBE_LOST_MS 1000u
+#define PROBE_LOST_DOUBLINGS 3u /* 8 s: a longer path is none */
 
 /* How far the weighted scheduler lets some paths run ahead of one that is full. */
 #define SCHEDULER_LEAD_BYTES (1u * MIB)
@@ -206,6 +208,7 @@
 /* or for so many bytes: each ACK wakes the sender, and a pair that wakes each other often is put
  * on one processor by the scheduler (20 Gbit/s over loopback instead of 26). */
 #define ACK_BYTES (1u * MIB)
+#define ACK_TWICE_BYTES (16u * KIB) /* an ACK of more than a message goes out on two paths */
 #define ACK_ALONG_BYTES (16u * KIB) /* on a path with no more in flight it rides along at once */
 #define RESEND_RESET_MS 200u	    /* an unanswered RESET, doubling to PROBE_MAX_MS */
 #define PROBE_MIN_MS 200u	    /* a sender without credit asks, doubling */

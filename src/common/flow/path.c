@@ -69,24 +69,31 @@ static void bucket_push(struct bucket_max *b, uint64_t sample, uint64_t window_u
 }
 
 /* While the rate still grows the cap must let it (as BBR's start does, Cardwell et al. 2017); later
- * half a bandwidth-delay product of queue is enough to keep the path busy, and fits into a buffer
- * of one. The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
+ * a short queue is enough to keep the path busy. */
+static uint64_t queue_bytes_of(const struct path *p, uint64_t bdp_bytes)
+{
+	if (p->full_count < PATH_FULL_ROUNDS)
+		return bdp_bytes;
+	return max_u64(bdp_bytes / PATH_QUEUE_PART,
+		       min_u64(p->rate_Bps * PATH_QUEUE_MS / 1000, bdp_bytes));
+}
+
+/* The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
  * bytes keeps a fast path inside the caches. */
 static void update_limits(struct path *p)
 {
-	bool is_full = p->full_count >= PATH_FULL_ROUNDS;
-	uint64_t gain_halves = is_full ? PATH_GAIN_HALVES : PATH_GAIN_START_HALVES;
 	/* Acknowledgements may come back on a faster path than TCP's own, whose window must not
 	 * be starved. */
 	uint64_t rtt_us = max_u64(p->base_rtt_us, p->hop_rtt_us);
 	uint64_t bdp_bytes = p->rate_Bps * rtt_us / US_PER_S;
+	uint64_t queue_bytes = queue_bytes_of(p, bdp_bytes);
 	uint64_t floor_bytes =
 		min_u64(p->rate_Bps * PATH_CAP_FLOOR_MS / 1000, PATH_CAP_FLOOR_BYTES_MAX);
 	uint64_t frame_bytes = p->rate_Bps * PATH_FRAME_MS / 1000;
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
 	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
-	p->cap_bytes = max_u64(max_u64(gain_halves * bdp_bytes / 2, floor_bytes),
+	p->cap_bytes = max_u64(max_u64(bdp_bytes + queue_bytes, floor_bytes),
 			       2 * (uint64_t)p->frame_bytes);
 }
 
@@ -196,13 +203,20 @@ void path_on_acked_again(struct path *p, uint64_t now_us)
 	p->progress_us = now_us;
 }
 
+/* TCP's first window has to take a whole frame: its rest would come a round trip later. */
+static void start_far(struct path *p)
+{
+	p->cap_bytes = min_u64(p->cap_bytes, PATH_CAP_FIRST_FAR_BYTES);
+	p->frame_bytes = min_u32(p->frame_bytes, PATH_CAP_FIRST_FAR_BYTES);
+}
+
 void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
 	p->probe_rtt_us = max_u64(rtt_us, 1);
 	p->probe_back_us = now_us;
 	sample_rtt(p, p->probe_rtt_us, now_us);
 	if (p->rate_Bps == 0 && p->base_rtt_us > PATH_FAR_MS * US_PER_MS)
-		p->cap_bytes = min_u64(p->cap_bytes, PATH_CAP_FIRST_FAR_BYTES);
+		start_far(p);
 }
 
 void path_on_app_limited(struct path *p)

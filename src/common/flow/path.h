@@ -53,7 +53,7 @@ struct path {
 	uint64_t inflight_bytes;
 	uint32_t segments;    /* that it carries: also a lone FIN, which has no bytes */
 	struct list carried;  /* of them, those that went out last on it, oldest first */
-	uint64_t cap_bytes;   /* no new bytes at or above it */
+	uint64_t cap_bytes;   /* in flight is not to exceed it */
 	uint32_t frame_bytes; /* the payload that new DATA frames should have */
 	uint64_t rate_Bps;    /* bytes per second, windowed maximum; 0: no sample yet */
 	uint64_t base_rtt_us; /* windowed minimum; 0: no sample yet */
@@ -84,6 +84,7 @@ struct path {
 	uint32_t stalls_lately; /* each within HOLD_MEMORY_MS of the one before */
 	uint64_t probe_token;	/* outstanding; 0: none */
 	uint64_t probe_sent_us; /* the last one */
+	uint32_t probes_lost;	/* since one came back */
 	bool probe_was_alone;	/* nothing else of ours was outstanding then */
 	uint64_t probe_rtt_us;	/* by the last one that came back */
 	uint64_t probe_back_us; /* and when that was */
@@ -123,7 +124,14 @@ static inline bool path_is_open(const struct path *p)
 
 static inline bool path_has_room(const struct path *p)
 {
-	return path_is_open(p) && p->inflight_bytes < p->cap_bytes;
+	return path_is_open(p) && p->inflight_bytes + p->frame_bytes <= p->cap_bytes;
+}
+
+/* Its bytes have to be waited for beside those of `other`. */
+static inline bool path_is_far_behind(const struct path *p, const struct path *other)
+{
+	return other->base_rtt_us &&
+	       (p->base_rtt_us == 0 || p->base_rtt_us > 2 * other->base_rtt_us);
 }
 
 /* When `len` more bytes would be acknowledged, in us from now; PATH_RTT_UNKNOWN_MS stands for an

@@ -27,13 +27,20 @@ static uint64_t interval_us(const struct path *p)
 	return (is_urgent ? PROBE_URGENT_MS : PROBE_IDLE_MS) * US_PER_MS;
 }
 
+/* Only the newest is known when it comes back: the longer the path, the longer it is awaited. */
+static uint64_t lost_after_us(const struct path *p)
+{
+	return (uint64_t)PROBE_LOST_MS * US_PER_MS
+	       << min_u64(p->probes_lost, PROBE_LOST_DOUBLINGS);
+}
+
 /* NEVER_US: it needs none, or cannot take one now. */
 static uint64_t due_at(const struct tunnel *t, const struct path *p, uint64_t now_us)
 {
 	if (p->is_blocked || p->state == PATH_DRAINING || p->state == PATH_PREPARED)
 		return NEVER_US;
 	if (p->probe_token)
-		return p->probe_sent_us + PROBE_LOST_MS * US_PER_MS;
+		return p->probe_sent_us + lost_after_us(p);
 	if (p->base_rtt_us == 0)
 		return 0;
 	if (p->state == PATH_ACTIVE && (p->segments > 0 || !is_in_use(t, now_us)))
@@ -58,6 +65,7 @@ static void send_token(struct path *p, enum frame_type type, uint64_t token)
 
 static void send_probe(struct tunnel *t, struct path *p, uint64_t now_us)
 {
+	p->probes_lost += p->probe_token != 0;
 	p->probe_token = ++t->probe_token;
 	p->probe_sent_us = now_us;
 	p->probe_was_alone = p->segments == 0;
@@ -127,9 +135,10 @@ static void on_back(struct tunnel *t, struct path *p, uint64_t now_us)
 	uint64_t rtt_us = now_us - p->probe_sent_us;
 
 	p->probe_token = 0;
+	p->probes_lost = 0;
 	/* One that was stuck says that the path lives, and nothing about its length. */
 	if (p->state == PATH_STALLED) {
-		if (now_us >= p->hold_until_us)
+		if (now_us >= p->hold_until_us || !tunnel_has_other_active(t, p))
 			set_back(t, p);
 		return;
 	}

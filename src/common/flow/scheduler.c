@@ -128,7 +128,8 @@ static bool is_worth_waiting_for(const struct path *p, struct path *const *paths
 	for (size_t i = 0; i < count; i++) {
 		if (!is_active(paths[i]) || earliest_us(paths[i]) >= at_us)
 			continue;
-		if (paths[i]->rate_Bps == 0)
+		/* What it can send is not known yet: then the round trips have to do. */
+		if (paths[i]->rate_Bps == 0 && path_is_far_behind(p, paths[i]))
 			return false;
 		meanwhile_bytes += paths[i]->rate_Bps * (at_us - earliest_us(paths[i])) / US_PER_S;
 	}

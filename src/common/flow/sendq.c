@@ -1,6 +1,7 @@
 /* The segments of one direction of a session that are sent and not acknowledged. */
 #include "common/flow/sendq.h"
 
+#include "common/base/minmax.h"
 #include "common/flow/budget.h"
 
 #include <assert.h>
@@ -68,7 +69,15 @@ static void enter_path(struct segment *s, struct path *p, uint64_t now_us)
 	p->segments++;
 }
 
-static void leave_path(struct segment *s, struct path *p)
+/* Of a lost one, for which nobody waits as long as for one that may be late: its acknowledgement
+ * may still come, as those of others did. */
+static void expect_soon(struct segment *s)
+{
+	s->due_us = min_u64(s->due_us, s->sent_us + s->path->rtt_us);
+}
+
+/* Of those that carry it one has to look after it. */
+static void leave_path(const struct sendq *q, struct segment *s, struct path *p)
 {
 	s->carriers &= ~bit_of(p);
 	p->inflight_bytes -= s->data.len;
@@ -76,8 +85,11 @@ static void leave_path(struct segment *s, struct path *p)
 	s->was_resent = true;
 	if (s->path != p)
 		return;
-	s->path = NULL;
+	expect_soon(s);
 	list_remove(&s->path_node);
+	s->path = s->carriers ? lowest_path(q, s->carriers) : NULL;
+	if (s->path)
+		list_push_back(&s->path->carried, &s->path_node);
 }
 
 static void segment_free(struct segment *s, struct budget *b)
@@ -119,9 +131,9 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 
 struct segment *sendq_resend(struct sendq *q, struct path *p, uint64_t now_us)
 {
-	struct segment *s = list_first(&q->lost, struct segment, lost_node);
+	struct segment *s = sendq_lost_head(q);
 
-	assert(!list_is_empty(&q->lost));
+	assert(s);
 	list_remove(&s->lost_node);
 	s->was_resent = true;
 	enter_path(s, p, now_us);
@@ -154,7 +166,7 @@ static void segment_acked(struct sendq *q, struct segment *s, struct budget *b, 
 static void segment_trim(struct sendq *q, struct segment *s, uint32_t len)
 {
 	shrink(q, s, len);
-	if (s->path)
+	if (s->path && !s->was_resent)
 		s->path->delivered_bytes += len;
 	s->offset += len;
 	s->data.at += len;
@@ -224,21 +236,43 @@ int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struc
 
 /* ---- losses ---- */
 
-/* Builds the lost list anew, so that it stays in stream order. */
-size_t sendq_collect_lost(struct sendq *q, uint64_t alive)
+/* Goes through the segments that nothing alive carries. */
+static size_t collect(struct sendq *q, uint64_t alive, bool is_certain)
 {
 	size_t count = 0;
 
 	list_for_each(node, &q->segments) {
 		struct segment *s = segment_of(node);
 
-		if (s->carriers & alive)
+		if (s->carriers & alive || (s->due_us == 0) != is_certain)
 			continue;
 		count += !list_is_linked(&s->lost_node);
+		if (s->path)
+			expect_soon(s);
 		list_remove(&s->lost_node);
 		list_push_back(&q->lost, &s->lost_node);
 	}
 	return count;
+}
+
+/* Builds the lost list anew, so that it stays in order. */
+size_t sendq_collect_lost(struct sendq *q, uint64_t alive)
+{
+	size_t count = collect(q, alive, true);
+
+	return count + collect(q, alive, false);
+}
+
+void sendq_not_arrived(struct path *p, uint64_t bytes)
+{
+	struct list *node = p->carried.prev;
+
+	for (; bytes > 0 && node != &p->carried; node = node->prev) {
+		struct segment *s = container_of(node, struct segment, path_node);
+
+		s->due_us = 0;
+		bytes -= min_u64(bytes, s->data.len);
+	}
 }
 
 size_t sendq_path_lost(struct sendq *q, struct path *p, uint64_t alive)
@@ -247,7 +281,7 @@ size_t sendq_path_lost(struct sendq *q, struct path *p, uint64_t alive)
 		struct segment *s = segment_of(node);
 
 		if (is_carried_by(s, p))
-			leave_path(s, p);
+			leave_path(q, s, p);
 	}
 	return sendq_collect_lost(q, alive);
 }

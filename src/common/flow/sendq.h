@@ -1,8 +1,8 @@
 /* What one session has sent in one direction and not had acknowledged: segments in stream order,
  * each on the record of the paths that carry it. Reading ahead does not happen here: bytes are
  * taken from the client when a path has room (late binding), so that a segment is born sent.
- * Lost segments (no path is left that could bring them) stand in a second list, lowest offset
- * first. A path that stalls keeps its record: what it carries may still arrive. */
+ * Lost segments (no path is left that could bring them) stand in a second list: those that have
+ * certainly not arrived, then those that may have, each by their offset. A path that stalls keeps its record: what it carries may still arrive. */
 #ifndef FLOW_SENDQ_H
 #define FLOW_SENDQ_H
 
@@ -15,12 +15,12 @@ struct budget;
 
 struct segment {
 	struct list node;      /* sendq.segments */
-	struct list path_node; /* path->carried */
+	struct list path_node; /* path->carried, of `path` */
 	struct list lost_node; /* sendq.lost, while it waits to be sent again */
 	uint64_t offset;
 	uint64_t sent_us;  /* the last time; */
-	uint64_t due_us;   /* by when that should be acknowledged, */
-	struct path *path; /* and on which path; NULL when that path lost it */
+	uint64_t due_us;   /* by when that should be acknowledged (0: it will not be), */
+	struct path *path; /* and on which path; NULL when all that carried it lost it */
 	uint64_t carriers; /* bit i: counts in the in-flight bytes of the path with index i */
 	struct rate_mark mark;
 	struct slice data; /* holds a reference; len 0 for a lone FIN */
@@ -58,7 +58,13 @@ static inline struct segment *sendq_head(const struct sendq *q)
 struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *p,
 				struct slice data, bool is_fin, uint64_t now_us);
 
-/* The lowest lost segment goes out again on `p`. The lost list must not be empty. */
+/* The first lost segment; NULL when none is. */
+static inline struct segment *sendq_lost_head(const struct sendq *q)
+{
+	return list_is_empty(&q->lost) ? NULL : list_first(&q->lost, struct segment, lost_node);
+}
+
+/* The first lost segment goes out again on `p`. The lost list must not be empty. */
 struct segment *sendq_resend(struct sendq *q, struct path *p, uint64_t now_us);
 
 /* One more copy of a segment that is not lost goes out on `p`, which does not carry it yet. */
@@ -72,6 +78,10 @@ int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struc
 /* All that `p` carries is lost there. What no other path of the set `alive` carries either must be
  * sent again. Returns how many segments that are. */
 size_t sendq_path_lost(struct sendq *q, struct path *p, uint64_t alive);
+
+/* The last `bytes` sent on `p` have not arrived: once they are lost, nobody waits for their
+ * acknowledgement. */
+void sendq_not_arrived(struct path *p, uint64_t bytes);
 
 /* A path has left the set `alive` and keeps its record; the rest as above. */
 size_t sendq_collect_lost(struct sendq *q, uint64_t alive);

@@ -136,7 +136,6 @@ struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload
 	tunnel_update_alive(t);
 	scheduler_on_join(t->paths, t->path_count, p);
 	t->paths[t->path_count++] = p;
-	t->pathless_us = NEVER_US;
 	return p;
 }
 
@@ -240,6 +239,11 @@ static void take_out(struct tunnel *t, const struct path *p)
 			t->paths[i] = t->paths[--t->path_count];
 }
 
+void tunnel_path_undelivered(struct path *p, uint64_t bytes)
+{
+	sendq_not_arrived(p, bytes);
+}
+
 void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us)
 {
 	bool is_drained = p->has_sent_drain && p->has_got_drain;
@@ -248,12 +252,12 @@ void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us)
 	p->state = PATH_GONE;
 	p->user = NULL;
 	if (!is_drained)
-		tunnel_path_lost_bytes(t, p, now_us);
+		tunnel_lose_segments(t, p);
+	/* Also after a drain: a proxy behind it may have died with what it took. */
+	tunnel_repeat_controls(t, p, now_us);
 	tunnel_update_alive(t);
 	list_for_each(node, &t->sessions_all)
 		container_of(node, struct session, all_node)->ack_paths &= ~(1ull << p->index);
-	if (t->path_count == 0)
-		t->pathless_us = now_us;
 	if (!is_drained || p->segments == 0)
 		free_slot(t, p);
 }
@@ -344,6 +348,24 @@ static void tell_drained(struct tunnel *t)
 	}
 }
 
+static bool may_carry_new(const struct path *p)
+{
+	return p->state == PATH_ACTIVE || p->state == PATH_STALLED || p->state == PATH_PARKED;
+}
+
+static void look_for_paths(struct tunnel *t, uint64_t now_us)
+{
+	bool had_path = t->has_path;
+
+	t->has_path = false;
+	for (size_t i = 0; i < t->path_count; i++)
+		t->has_path |= may_carry_new(t->paths[i]);
+	if (t->has_path)
+		t->pathless_us = NEVER_US;
+	else if (had_path)
+		t->pathless_us = now_us;
+}
+
 static bool is_pathless_too_long(const struct tunnel *t, uint64_t now_us)
 {
 	return t->pathless_us != NEVER_US && now_us - t->pathless_us >= t->config.session_wait_us;
@@ -351,6 +373,7 @@ static bool is_pathless_too_long(const struct tunnel *t, uint64_t now_us)
 
 void tunnel_run(struct tunnel *t, uint64_t now_us)
 {
+	look_for_paths(t, now_us);
 	if (is_pathless_too_long(t, now_us)) {
 		t->pathless_us = NEVER_US;
 		tunnel_end_all(t, RESET_NO_PATH, "no path for too long");
@@ -364,6 +387,7 @@ void tunnel_run(struct tunnel *t, uint64_t now_us)
 	send_acks(t, now_us);
 	send_resends(t, now_us);
 	send_new(t, now_us);
+	send_resends(t, now_us); /* those that new bytes went before, when there are no more */
 	send_controls(t); /* of clients that had reset their connection */
 	free_done(t);
 	tell_drained(t);

@@ -83,7 +83,8 @@ struct tunnel {
 	uint64_t progress_us;	/* when anything was last acknowledged for the first time */
 	uint64_t rescue_bytes;	/* so many may be sent again on suspicion */
 	uint64_t probe_token;	/* of the last probe */
-	uint64_t pathless_us;	/* since when there is no path; NEVER_US when there is one */
+	bool has_path;		/* that carries new bytes, or will again */
+	uint64_t pathless_us;	/* since when there is none; NEVER_US: there is, or it is told */
 	uint64_t timed_next_us; /* the next look at `timed` */
 	uint64_t stray_us;	/* rate limit of answers to frames for finished ids */
 	uint32_t stray_count;
@@ -102,6 +103,8 @@ struct path *tunnel_add_path(struct tunnel *t, uint32_t weight, uint32_t payload
  * tunnel_use_path. Right after tunnel_add_path. */
 void tunnel_hold_path(struct path *p);
 void tunnel_use_path(struct tunnel *t, struct path *p);
+/* Right before tunnel_remove_path: that the last `bytes` sent on it have not arrived is certain. */
+void tunnel_path_undelivered(struct path *p, uint64_t bytes);
 /* Its subflow is gone: what it carried goes another way, unless it was drained. `p` is not to be
  * used any more. */
 void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us);

@@ -357,8 +357,8 @@ int tunnel_receive(struct tunnel *t, struct path *p, const struct frame *head,
 	if (t->config.is_initiator && head->session >= t->next_id)
 		return -EPROTO;
 	p->heard_us = now_us;
-	/* The other end has carried out its part of the change. */
-	if (!t->config.is_initiator)
+	/* The other end has carried out its part of the change; of a proxy that says nothing. */
+	if (!t->config.is_initiator && !frame_is_path_event(head->type))
 		tunnel_use_path(t, p);
 	switch ((enum frame_type)head->type) {
 	case FRAME_OPEN:

@@ -108,8 +108,25 @@ bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t n
 
 /* ---- ACK ---- */
 
+/* A path may die with the ACKs on it, and the sender would wait for them with the other paths full:
+ * those that tell of many bytes go out twice. NULL: once is enough. */
+static struct path *second_path(const struct session *s, const struct path *p)
+{
+	const struct tunnel *t = s->tunnel;
+	struct path *others[PATHS_MAX];
+	size_t count = 0;
+
+	if (s->unacked_bytes < ACK_TWICE_BYTES || t->config.scheduler->is_exclusive)
+		return NULL;
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i] != p)
+			others[count++] = t->paths[i];
+	return scheduler_pick_control(t->config.scheduler, others, count);
+}
+
 static void send_ack(struct session *s, struct path *p, uint64_t now_us)
 {
+	struct path *second = second_path(s, p);
 	struct frame head = {.type = FRAME_ACK, .session = s->id};
 	struct ack_info ack;
 	uint8_t payload[ACK_PAYLOAD_MAX];
@@ -125,6 +142,8 @@ static void send_ack(struct session *s, struct path *p, uint64_t now_us)
 	s->newest_us = 0;
 	s->ack_paths |= 1ull << p->index;
 	s->tunnel->ops->send(p, &head, payload, NULL);
+	if (second)
+		s->tunnel->ops->send(second, &head, payload, NULL);
 }
 
 void send_acks(struct tunnel *t, uint64_t now_us)
@@ -211,30 +230,46 @@ static struct path *pick_path(const struct session *s, bool is_bulk)
 	return t->config.scheduler->pick(t->paths, t->path_count, &demand);
 }
 
-void send_resends(struct tunnel *t, uint64_t now_us)
+static bool has_new(const struct tunnel *t)
 {
-	while (!list_is_empty(&t->resends)) {
-		struct session *s = list_first(&t->resends, struct session, resend_node);
-		struct path *p = pick_path(s, true);
+	return !list_is_empty(&t->ready) && !budget_is_full(t->budget);
+}
 
+/* One of each session in turn; 0 when no more can go out. What was lost with its path may have
+ * arrived before: while its acknowledgement is not due yet, new bytes go first. */
+static size_t resend_round(struct tunnel *t, uint64_t now_us)
+{
+	bool waits = has_new(t);
+	size_t count = 0;
+
+	list_for_each_safe(node, &t->resends) {
+		struct session *s = container_of(node, struct session, resend_node);
+		struct path *p;
+
+		if (waits && sendq_lost_head(&s->out)->due_us > now_us)
+			continue;
+		p = pick_path(s, true);
 		if (!p)
-			return;
+			return 0;
 		send_again(s, sendq_resend(&s->out, p, now_us), p, now_us);
 		list_remove(&s->resend_node);
 		session_update_resend(s);
+		count++;
 	}
+	return count;
 }
 
-/* Its bytes may have to be waited for. */
+void send_resends(struct tunnel *t, uint64_t now_us)
+{
+	while (resend_round(t, now_us) > 0)
+		;
+}
+
 static bool is_slow(const struct tunnel *t, const struct path *p)
 {
-	for (size_t i = 0; i < t->path_count; i++) {
-		const struct path *o = t->paths[i];
-
-		if (o->state == PATH_ACTIVE && o->base_rtt_us &&
-		    p->base_rtt_us > 2 * o->base_rtt_us)
+	for (size_t i = 0; i < t->path_count; i++)
+		if (t->paths[i]->state == PATH_ACTIVE && path_is_far_behind(p, t->paths[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -319,7 +354,7 @@ void send_new(struct tunnel *t, uint64_t now_us)
 {
 	struct path *last = NULL;
 
-	while (!list_is_empty(&t->ready) && !budget_is_full(t->budget)) {
+	while (has_new(t)) {
 		struct session *s = next_session(t);
 		struct path *p = pick_path(s, is_bulk(s));
 

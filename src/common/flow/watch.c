@@ -24,12 +24,17 @@ static void doubt(struct path *p, uint64_t late_us, uint64_t now_us)
 	p->doubt_at_us = now_us;
 }
 
-static void decay_doubt(struct path *p, uint64_t now_us)
+static void decay_doubts(struct tunnel *t, uint64_t now_us)
 {
-	if (p->doubt_us == 0 || now_us - p->doubt_at_us < PATH_DOUBT_DECAY_MS * US_PER_MS)
-		return;
-	p->doubt_us -= p->doubt_us / 8 + 1;
-	p->doubt_at_us = now_us;
+	for (size_t i = 0; i < t->path_count; i++) {
+		struct path *p = t->paths[i];
+
+		while (p->doubt_us > 0 &&
+		       now_us - p->doubt_at_us >= PATH_DOUBT_DECAY_MS * US_PER_MS) {
+			p->doubt_us -= p->doubt_us / 8 + 1;
+			p->doubt_at_us += PATH_DOUBT_DECAY_MS * US_PER_MS;
+		}
+	}
 }
 
 /* ---- bytes ---- */
@@ -124,7 +129,9 @@ void watch_use_idle(struct tunnel *t, uint64_t now_us)
 			struct path *p = fastest_other(t, seg);
 			uint64_t gain_us;
 
-			if (!p || !is_nearly_idle(p))
+			if (!p)
+				continue; /* all that are open carry it */
+			if (!is_nearly_idle(p))
 				return;
 			gain_us = path_return_us(p, seg->data.len);
 			gain_us += gain_us / 4 + IDLE_GAIN_MS * US_PER_MS;
@@ -165,9 +172,9 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 		return;
 	if (p->state == PATH_ACTIVE)
 		unpark_if_needed(t, p);
-	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;
 	hold_ms = min_u64(HOLD_FIRST_MS << min_u64(p->stalls_lately, 8), HOLD_MAX_MS);
-	p->hold_until_us = p->stalls_lately ? now_us + hold_ms * US_PER_MS : now_us;
+	p->hold_until_us = is_again ? now_us + hold_ms * US_PER_MS : now_us;
+	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;
 	p->stalls++;
 	doubt(p, patience_us(p), now_us);
 	p->stalled_us = now_us;
@@ -198,7 +205,9 @@ static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
 		    s->reset != SESSION_RESET_NONE)
 			continue;
 		other = fastest_other(t, seg);
-		if (!other || seg->data.len > left)
+		if (!other)
+			continue;
+		if (seg->data.len > left)
 			return;
 		left -= seg->data.len;
 		send_copy(s, seg, other, now_us);
@@ -210,7 +219,6 @@ static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 {
 	uint64_t limit_us = patience_us(p), since_us;
 
-	decay_doubt(p, now_us);
 	if (list_is_empty(&p->carried) || p->state == PATH_STALLED)
 		return NEVER_US;
 	since_us = list_first(&p->carried, struct segment, path_node)->sent_us;
@@ -236,6 +244,7 @@ void watch_run(struct tunnel *t, uint64_t now_us)
 {
 	uint64_t next_us = NEVER_US;
 
+	decay_doubts(t, now_us);
 	if (now_us < t->watch_next_us)
 		return;
 	for (size_t i = 0; i < PATHS_MAX; i++)

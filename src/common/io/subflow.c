@@ -296,6 +296,11 @@ uint64_t subflow_base_rtt_us(const struct subflow *s)
 	return s->base_rtt_us;
 }
 
+size_t subflow_undelivered_bytes(const struct subflow *s)
+{
+	return s->undelivered_bytes;
+}
+
 uint64_t subflow_hop_rtt_us(const struct subflow *s)
 {
 	return s->hop_rtt_us;

@@ -78,6 +78,8 @@ void subflow_finish(struct subflow *s);
 void subflow_want_whole(struct subflow *s);
 
 bool subflow_is_stalled(const struct subflow *s);
+/* Once it has failed: how many of the last bytes it was given have certainly not arrived. */
+size_t subflow_undelivered_bytes(const struct subflow *s);
 /* Inside `lost`: the peer has closed in order, between two frames, and no write had failed. */
 bool subflow_has_ended(const struct subflow *s);
 

@@ -2,6 +2,7 @@
  * the hop-local ones and hands out the others. The owner may close the subflow inside any
  * callback, so each loop here looks at the state before it goes on. */
 #include "common/io/subflow_internal.h"
+#include "common/io/tcpinfo.h"
 
 #include <errno.h>
 #include <string.h>
@@ -166,7 +167,12 @@ static void await_rest(struct subflow *s)
 
 static void on_end(struct subflow *s, ssize_t n)
 {
-	s->has_ended = n == 0 && !s->out_err && deframer_is_idle(&s->in);
+	int err = n ? (int)n : s->out_err;
+
+	s->has_ended = !err && deframer_is_idle(&s->in);
+	if (err)
+		s->undelivered_bytes =
+			s->out.left_bytes + tcpinfo_undelivered_bytes(s->conn.fd, err);
 	if (s->state == SUBFLOW_ENDING)
 		subflow_let_go(s);
 	else if (n)

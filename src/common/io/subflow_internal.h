@@ -62,6 +62,7 @@ struct subflow {
 	bool has_pong;	/* to be sent with the next flush; the newest PING wins */
 	uint64_t pong_clock;
 	uint64_t out_bytes;
+	size_t undelivered_bytes; /* when reading failed */
 
 	uint32_t ping_every_ms, silence_max_ms; /* limits.h; shorter in tests */
 	uint32_t silent_ms; /* time that we were ready to read and nothing came, by the tick */

@@ -2,8 +2,10 @@
 #include "common/io/tcpinfo.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #ifndef TCP_RTO_MAX_MS
@@ -34,6 +36,15 @@ int tcpinfo_look(int fd, struct stall_look *ret)
 		.base_rtt_us = info.tcpi_min_rtt,
 	};
 	return 0;
+}
+
+size_t tcpinfo_undelivered_bytes(int fd, int err)
+{
+	int bytes;
+
+	if (ioctl(fd, err == -ECONNRESET ? SIOCOUTQ : SIOCOUTQNSD, &bytes) < 0)
+		return 0;
+	return (size_t)bytes;
 }
 
 void tcpinfo_set_rto_max(int fd, int rto_max_ms)

@@ -159,6 +159,7 @@ struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight, ui
 
 void end_remove_path(struct end *e, struct path *p)
 {
+	tunnel_path_undelivered(p, subflow_undelivered_bytes(p->user));
 	tunnel_remove_path(e->tunnel, p, worker_now(e->worker));
 	end_wake(e);
 }

@@ -46,6 +46,12 @@ struct frame {
 	uint64_t offset;
 };
 
+/* What a relay says of its hops, and not the other end. */
+static inline bool frame_is_path_event(uint8_t type)
+{
+	return type == FRAME_PATH_LOST || type == FRAME_PATH_STALLED || type == FRAME_PATH_BACK;
+}
+
 const char *frame_type_name(uint8_t type); /* "DATA"; "?" for what there is not */
 
 void frame_encode(const struct frame *f, uint8_t out[FRAME_HEADER_BYTES]);

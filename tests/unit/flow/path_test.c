@@ -288,19 +288,25 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		uint64_t rate_Bps, rtt_us;
 		uint32_t payload_max;
 		uint64_t frame_bytes, cap_bytes;
+		bool is_full;
 	} cases[] = {
 		/* 2 ms of the rate; 15 ms of it in flight. */
-		{6250000, 1000, FRAME_PAYLOAD_DEFAULT, 12500, 93750},
+		{6250000, 1000, FRAME_PAYLOAD_DEFAULT, 12500, 93750, false},
 		/* Two bandwidth-delay products. */
-		{6250000, 50000, FRAME_PAYLOAD_DEFAULT, 12500, 625000},
+		{6250000, 50000, FRAME_PAYLOAD_DEFAULT, 12500, 625000, false},
+		/* Full: one and a quarter; one and 10 ms; two. */
+		{6250000, 80000, FRAME_PAYLOAD_DEFAULT, 12500, 625000, true},
+		{6250000, 20000, FRAME_PAYLOAD_DEFAULT, 12500, 187500, true},
+		{6250000, 8000, FRAME_PAYLOAD_DEFAULT, 12500, 100000, true},
 		/* A slow path: the smallest frame, and two of them. */
-		{100000, 1000, FRAME_PAYLOAD_DEFAULT, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN},
+		{100000, 1000, FRAME_PAYLOAD_DEFAULT, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN,
+		 false},
 		/* A fast one: what fills a read, and no more than fits into the caches. */
 		{1250000000, 100, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES,
-		 PATH_CAP_FLOOR_BYTES_MAX},
-		{1250000000, 10000, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES, 25000000},
+		 PATH_CAP_FLOOR_BYTES_MAX, false},
+		{1250000000, 10000, FRAME_PAYLOAD_DEFAULT, FRAME_WHOLE_BYTES, 25000000, false},
 		/* What the other end takes. */
-		{1250000000, 100, 8 * KIB, 8 * KIB, PATH_CAP_FLOOR_BYTES_MAX},
+		{1250000000, 100, 8 * KIB, 8 * KIB, PATH_CAP_FLOOR_BYTES_MAX, false},
 	};
 
 	(void)state;
@@ -311,6 +317,7 @@ static void limits_follow_from_rate_and_rtt(void **state)
 
 		path_init(&p, NULL, 0, 1, cases[i].payload_max, NULL);
 		p.rate_Bps = cases[i].rate_Bps;
+		p.full_count = cases[i].is_full ? PATH_FULL_ROUNDS : 0;
 		/* A sample that says nothing of the rate. */
 		path_on_app_limited(&p);
 		path_on_sent(&p, 0, START_US, &mark);
@@ -328,10 +335,10 @@ static void room_ends_at_the_cap(void **state)
 
 	(void)state;
 	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
-	path_on_sent(&p, PATH_CAP_FIRST_BYTES - 1, START_US, &mark);
+	path_on_sent(&p, (uint32_t)PATH_CAP_FIRST_BYTES - p.frame_bytes, START_US, &mark);
 	assert_true(path_has_room(&p));
 	path_on_sent(&p, 1, START_US, &mark);
-	assert_false(path_has_room(&p));
+	assert_false(path_has_room(&p)); /* for a whole frame */
 	p.inflight_bytes = 0;
 	p.is_blocked = true;
 	assert_false(path_has_room(&p));

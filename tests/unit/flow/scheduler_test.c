@@ -199,7 +199,8 @@ static void adaptive_fills_all_paths_at_full_load(void **state)
 	while (send_some(&t, 4096, true))
 		;
 	for (size_t i = 0; i < COUNT; i++)
-		assert_true(t.paths[i].inflight_bytes >= t.paths[i].cap_bytes);
+		assert_true(t.paths[i].inflight_bytes + 4096 >
+			    t.paths[i].cap_bytes - t.paths[i].frame_bytes);
 }
 
 static void adaptive_sends_a_small_message_where_it_arrives_first(void **state)
@@ -248,6 +249,23 @@ static void adaptive_tries_what_is_new(void **state)
 	/* But one that nobody knows the way of waits for its probe, when others are known. */
 	t.paths[2].base_rtt_us = 0;
 	assert_ptr_not_equal(pick(&t, false), &t.paths[2]);
+}
+
+/* What the new one can carry is not known: then their round trips say whether to wait for it. */
+static void adaptive_goes_on_beside_what_is_new(void **state)
+{
+	struct trio t;
+
+	(void)state;
+	trio_init(&t, "adaptive");
+	set_rates(&t);
+	t.paths[2].rate_Bps = 0;
+	t.paths[2].inflight_bytes = t.paths[2].cap_bytes;
+	t.paths[0].is_blocked = true;
+	t.paths[1].inflight_bytes = t.paths[1].cap_bytes / 2;
+	assert_ptr_equal(pick(&t, true), &t.paths[1]);
+	t.paths[1].base_rtt_us = 21000; /* more than twice the new one's */
+	assert_null(pick(&t, true));
 }
 
 /* One that was full for long is not owed all of what the others carried. */
@@ -342,6 +360,7 @@ int main(void)
 		cmocka_unit_test(adaptive_sends_a_small_message_where_it_arrives_first),
 		cmocka_unit_test(adaptive_prefers_the_idle_of_equal_paths),
 		cmocka_unit_test(adaptive_tries_what_is_new),
+		cmocka_unit_test(adaptive_goes_on_beside_what_is_new),
 		cmocka_unit_test(adaptive_forgives_more_than_the_lead),
 		cmocka_unit_test(nobody_is_picked_when_nobody_has_room),
 		cmocka_unit_test(a_path_joins_level),

@@ -200,7 +200,29 @@ static void who_takes_nothing_gets_no_credit(void **state)
 	accept_session(w, 1);
 	assert_int_equal(receive_data(w, 0, 1, 0, FIRST_CREDIT_BYTES, 0), 0);
 	wait_ms(w, 1000);
-	assert_int_equal(expect_ack(w, 1, FIRST_CREDIT_BYTES)->credit, FIRST_CREDIT_BYTES);
+	for (int copy = 0; copy < 2; copy++)
+		assert_int_equal(expect_ack(w, 1, FIRST_CREDIT_BYTES)->credit, FIRST_CREDIT_BYTES);
+	expect_nothing(w);
+}
+
+static void an_ack_of_many_bytes_goes_out_on_two_paths(void **state)
+{
+	struct world *w = *state;
+	const struct sent *first, *second;
+
+	accept_session(w, 1);
+	accept_session(w, 2);
+	assert_int_equal(receive_data(w, 0, 1, 0, ACK_TWICE_BYTES - 1, 0), 0);
+	wait_ms(w, 5);
+	expect_ack(w, 1, ACK_TWICE_BYTES - 1);
+	expect_nothing(w);
+	assert_int_equal(receive_data(w, 0, 2, 0, ACK_TWICE_BYTES, 0), 0);
+	wait_ms(w, 5);
+	first = expect_frame(w, FRAME_ACK, 2);
+	second = expect_frame(w, FRAME_ACK, 2);
+	assert_int_equal(first->head.offset, ACK_TWICE_BYTES);
+	assert_int_equal(second->head.offset, first->head.offset);
+	assert_ptr_not_equal(first->path, second->path);
 	expect_nothing(w);
 }
 
@@ -485,6 +507,7 @@ int main(void)
 		acceptor_test(a_fast_reader_gets_a_larger_window),
 		acceptor_test(a_slow_reader_keeps_its_window),
 		acceptor_test(who_takes_nothing_gets_no_credit),
+		acceptor_test(an_ack_of_many_bytes_goes_out_on_two_paths),
 		acceptor_test(grants_are_small_when_memory_is_short),
 		acceptor_test(the_first_credit_is_always_granted),
 		acceptor_test(a_promise_is_kept_when_memory_gets_short),
