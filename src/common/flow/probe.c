@@ -30,8 +30,7 @@ static uint64_t interval_us(const struct path *p)
 /* Only the newest is known when it comes back: the longer the path, the longer it is awaited. */
 static uint64_t lost_after_us(const struct path *p)
 {
-	return (uint64_t)PROBE_LOST_MS * US_PER_MS
-	       << min_u64(p->probes_lost, PROBE_LOST_DOUBLINGS);
+	return (uint64_t)PROBE_LOST_MS * US_PER_MS << min_u64(p->probes_lost, PROBE_LOST_DOUBLINGS);
 }
 
 /* NEVER_US: it needs none, or cannot take one now. */

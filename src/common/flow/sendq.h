@@ -2,7 +2,8 @@
  * each on the record of the paths that carry it. Reading ahead does not happen here: bytes are
  * taken from the client when a path has room (late binding), so that a segment is born sent.
  * Lost segments (no path is left that could bring them) stand in a second list: those that have
- * certainly not arrived, then those that may have, each by their offset. A path that stalls keeps its record: what it carries may still arrive. */
+ * certainly not arrived, then those that may have, each by their offset. A path that stalls keeps
+ * its record: what it carries may still arrive. */
 #ifndef FLOW_SENDQ_H
 #define FLOW_SENDQ_H
 

@@ -388,7 +388,7 @@ void tunnel_run(struct tunnel *t, uint64_t now_us)
 	send_resends(t, now_us);
 	send_new(t, now_us);
 	send_resends(t, now_us); /* those that new bytes went before, when there are no more */
-	send_controls(t); /* of clients that had reset their connection */
+	send_controls(t);	 /* of clients that had reset their connection */
 	free_done(t);
 	tell_drained(t);
 }
