@@ -6,11 +6,11 @@
 
 /* ---- hops ---- */
 
-/* A hop that is to end is passed over while others stay; without one it is still the only way. */
+/* What a neighbour said of its way on has no say when no hop goes on: see relay.h. */
 static bool can_take(const struct relay *r, const struct hop *h)
 {
-	return !h->is_blocked && !hop_is_stalled(h) && !h->out_done &&
-	       (hop_stays(h) || r->stay_count[h->side] == 0);
+	return hop_is_way(h) && !h->is_blocked && !h->is_stalled &&
+	       (!h->is_stalled_behind || r->is_stuck[h->side]);
 }
 
 /* Start-time fair queueing (Goyal, Vin and Cheng 1996) over the hops that have room: the hop that
@@ -69,6 +69,7 @@ void relay_recount(struct relay *r, enum hop_side side)
 	/* Hops that were retired one after another leave a side that is over. */
 	if (r->hop_count[side] > 0)
 		r->is_over[side] = talking == 0;
+	relay_tell_stalls(r, side);
 }
 
 bool relay_has_way(const struct relay *r, enum hop_side side)
@@ -101,13 +102,13 @@ struct relay *relay_new(const struct relay_ops *ops, struct chunk_pool *chunks, 
 	return r;
 }
 
+/* relay_recount follows. */
 static void take_out(struct relay *r, struct hop *h)
 {
 	list_remove(&h->node);
 	r->hop_count[h->side]--;
 	if (r->queue[h->side].current == h)
 		r->queue[h->side].current = NULL;
-	relay_recount(r, h->side);
 }
 
 static void close_hops(struct relay *r, enum hop_side side, const char *why)
@@ -119,6 +120,7 @@ static void close_hops(struct relay *r, enum hop_side side, const char *why)
 		r->ops->close(h, why);
 		free(h);
 	}
+	relay_recount(r, side);
 }
 
 void relay_free(struct relay *r)
@@ -151,7 +153,6 @@ struct hop *relay_add_hop(struct relay *r, enum hop_side side, uint32_t weight, 
 	/* What has ended on the other side was before its time. */
 	if (r->hop_count[other_side(side)] == 0)
 		r->is_over[other_side(side)] = false;
-	relay_tell_stalls(r, side);
 	if (r->is_stuck[other_side(side)])
 		relay_tell_stuck_to(h);
 	return h;
@@ -163,6 +164,7 @@ void relay_remove_hop(struct relay *r, struct hop *h)
 
 	take_out(r, h);
 	free(h);
+	relay_recount(r, side);
 	if (r->hop_count[side] == 0)
 		r->is_over[side] = false;
 	r->has_lost[side] = true;
@@ -171,8 +173,11 @@ void relay_remove_hop(struct relay *r, struct hop *h)
 
 void relay_retire_hop(struct relay *r, struct hop *h)
 {
+	enum hop_side side = h->side;
+
 	take_out(r, h);
 	free(h);
+	relay_recount(r, side);
 }
 
 static void forward(struct relay *r, enum hop_side side, const struct frame *head,
@@ -255,6 +260,7 @@ static void hang_up(struct relay *r, const char *why)
 	close_hops(r, HOP_UP, why);
 	close_hops(r, HOP_DOWN, why);
 	r->is_over[HOP_UP] = r->is_over[HOP_DOWN] = false;
+	r->is_stuck[HOP_UP] = r->is_stuck[HOP_DOWN] = false;
 	relay_clear_queue(r, HOP_UP);
 	relay_clear_queue(r, HOP_DOWN);
 }

@@ -7,7 +7,8 @@
  * room; control first). When what waits in a direction passes RELAY_QUEUE_BYTES, the hops that
  * feed it are paused until it is half empty. Control counts too: a proxy knows no sessions, so it
  * cannot overwrite an old ACK by a new one. This cannot deadlock, because a direction drains as
- * long as the end it leads to reads, and ends always read.
+ * long as the end it leads to reads, and ends always read; no frame waits for what comes the other
+ * way.
  *
  * When a hop dies, what was in its buffers is lost. If its side has other hops left, the relay
  * says so with PATH_LOST on every hop of the other side: that is where the lost frames came
@@ -23,9 +24,11 @@
  * did, so a hop without room keeps only the newest.
  *
  * A hop that has stalled gets no frame: those of its side go to the others, and PATH_LOST says that
- * what it has may be late, as of a dead one. While all hops of a side stall, frames wait here for
- * the first that goes on; PATH_STALLED says so, and PATH_BACK when one does. For the relay that
- * hears PATH_STALLED on a hop this hop has stalled, wherever that is behind it.
+ * what it has may be late, as of a dead one. While all hops of a side stall, frames wait for the
+ * first that goes on; PATH_STALLED says so, and PATH_BACK when one does. For the relay that hears
+ * PATH_STALLED on a hop this hop has stalled, too, as long as another one of its side goes on. When
+ * none does, frames wait at the neighbour instead of here: it knows first when it can go on, and
+ * its PATH_BACK may be behind what we do not read, because frames wait here.
  *
  * DRAIN on a hop is the last frame in its direction: behind it the hop carries only what is local
  * to it. Two rules make the ends of a tunnel, and each relay between them, agree:
@@ -65,7 +68,7 @@ struct hop {
 	bool is_paused;		/* the environment must not read it; a hop may be born so */
 	bool is_stalled;	/* by relay_set_stalled, */
 	bool is_stalled_behind; /* or the neighbour has no way on */
-	bool is_told;		/* PATH_LOST has been said of that */
+	bool is_told;		/* PATH_LOST has been said of that; no frame has gone out since */
 	bool is_unwanted;	/* by relay_drain_hop */
 	bool in_done;		/* DRAIN came: no more frames will */
 	bool out_done;		/* DRAIN was sent: no more frames may be */
@@ -73,6 +76,17 @@ struct hop {
 	uint64_t sent_bytes, received_bytes;	    /* payload of DATA */
 	struct list node;			    /* relay.hops[side] */
 };
+
+/* Nobody wants an end of it: neither the peer, nor we. */
+static inline bool hop_stays(const struct hop *h)
+{
+	return !h->in_done && !h->out_done && !h->is_unwanted;
+}
+
+static inline bool hop_is_stalled(const struct hop *h)
+{
+	return h->is_stalled || h->is_stalled_behind;
+}
 
 /* None of them may call the relay back. */
 struct relay_ops {
@@ -109,7 +123,7 @@ struct relay {
 	struct list hops[2];
 	size_t hop_count[2], stay_count[2]; /* all; those of which nobody wants the end */
 	bool is_over[2];		    /* DRAIN came on every hop of that side */
-	bool is_stuck[2];		    /* PATH_STALLED has been said: all of that side stall */
+	bool is_stuck[2];		    /* all of that side stall: PATH_STALLED has been said */
 	bool has_lost[2];		    /* it lost a hop in this turn */
 	bool must_hang_up;		    /* of a loss that could not be told */
 	struct relay_queue queue[2];	    /* towards that side */

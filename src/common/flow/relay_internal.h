@@ -10,15 +10,11 @@ static inline enum hop_side other_side(enum hop_side side)
 	return side == HOP_UP ? HOP_DOWN : HOP_UP;
 }
 
-/* Nobody wants an end of it: neither the peer, nor we. */
-static inline bool hop_stays(const struct hop *h)
+/* Frames of its side go on it. One that is to end is passed over while others stay; without one
+ * it is still the only way. */
+static inline bool hop_is_way(const struct hop *h)
 {
-	return !h->in_done && !h->out_done && !h->is_unwanted;
-}
-
-static inline bool hop_is_stalled(const struct hop *h)
-{
-	return h->is_stalled || h->is_stalled_behind;
+	return !h->out_done && (hop_stays(h) || h->relay->stay_count[h->side] == 0);
 }
 
 static inline bool relay_queue_is_empty(const struct relay_queue *q)
@@ -31,7 +27,8 @@ static inline bool relay_queue_is_empty(const struct relay_queue *q)
 /* The hop has room, and DRAIN has not been sent on it. */
 void relay_send_on(struct relay *r, struct hop *h, const struct frame *head, const uint8_t *control,
 		   const struct slice *data);
-/* After a hop of this side has come or gone, or one of its flags has changed. */
+/* After a hop of this side has come or gone, or one of its flags has changed: counts, and tells the
+ * other side what is new. */
 void relay_recount(struct relay *r, enum hop_side side);
 
 /* ---- relay_queue.c ---- */
@@ -53,7 +50,8 @@ void relay_announce_loss(struct relay *r, enum hop_side side);
 /* An event that came on `h`. */
 void relay_on_event(struct relay *r, struct hop *h, const struct frame *head,
 		    const uint8_t *control);
-/* Tells the other side what is new of stalled hops of `side`. */
+/* Tells the other side what is new of stalled hops of `side`. After one of them has stalled, or
+ * goes on; relay_recount does it, too. */
 void relay_tell_stalls(struct relay *r, enum hop_side side);
 /* To one that joins later. */
 void relay_tell_stuck_to(struct hop *h);

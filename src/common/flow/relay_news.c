@@ -83,15 +83,19 @@ void relay_on_event(struct relay *r, struct hop *h, const struct frame *head,
 
 /* ---- stalls ---- */
 
-static bool goes_on(const struct relay *r, enum hop_side side)
+/* Where all frames have gone out for good nothing stalls. */
+static bool is_stuck(const struct relay *r, enum hop_side side)
 {
+	bool has_way = false;
+
 	list_for_each(node, &r->hops[side]) {
 		const struct hop *h = container_of(node, struct hop, node);
 
-		if (!hop_is_stalled(h) && !h->out_done)
-			return true;
+		if (hop_is_way(h) && !hop_is_stalled(h))
+			return false;
+		has_way |= hop_is_way(h);
 	}
-	return false;
+	return has_way;
 }
 
 static void tell_stuck(struct relay *r, enum hop_side side, bool is_stuck)
@@ -109,14 +113,15 @@ void relay_tell_stalls(struct relay *r, enum hop_side side)
 
 	if (r->hop_count[side] == 0)
 		return;
-	if (!goes_on(r, side)) {
-		tell_stuck(r, side, true);
-		return;
-	}
-	tell_stuck(r, side, false);
+	tell_stuck(r, side, is_stuck(r, side));
 	list_for_each(node, &r->hops[side]) {
 		struct hop *h = container_of(node, struct hop, node);
 
+		if (r->is_stuck[side]) {
+			/* On one that is stalled behind only, frames go out from now on. */
+			h->is_told = h->is_told && h->is_stalled;
+			continue;
+		}
 		is_news |= hop_is_stalled(h) && !h->is_told;
 		h->is_told = hop_is_stalled(h);
 	}
@@ -147,6 +152,7 @@ void relay_on_drain(struct relay *r, struct hop *h)
 	if (h->in_done)
 		return;
 	h->in_done = true;
+	h->is_stalled_behind = false; /* nobody would take it back */
 	relay_recount(r, h->side);
 	if (h->out_done && r->ops->drained)
 		r->ops->drained(h);

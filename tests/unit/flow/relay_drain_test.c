@@ -1,128 +1,7 @@
-/* The relay when hops stall and when they are drained, N x M: who gets frames, who is told, and
- * when DRAIN goes out. No frame may follow a DRAIN; the fixture sees to that. */
+/* The relay when hops are drained, N x M: who gets frames, who is told, and when DRAIN goes out. No
+ * frame may follow a DRAIN; the fixture sees to that. */
 /* with: tests/unit/flow/relay_fixture.c */
 #include "relay_fixture.h"
-
-/* ---- stalls ---- */
-
-static void a_stalled_hop_is_passed_over_and_told_of(void **state)
-{
-	struct fixture *f = *state;
-
-	for (int which = UP0; which <= DOWN1; which++)
-		add(f, which, 1, 100);
-	stall(f, DOWN0, true);
-	for (int which = UP0; which <= UP1; which++)
-		expect_event(&f->ends[which], 0, FRAME_PATH_LOST);
-	assert_int_equal(f->ends[UP0].sent[0].event, f->ends[UP1].sent[0].event);
-	for (int i = 0; i < 10; i++)
-		data(f, UP0, 0, 5000, 1);
-	assert_int_equal(f->ends[DOWN0].count, 0);
-	assert_int_equal(f->ends[DOWN1].count, 10);
-	stall(f, DOWN0, false);
-	for (int i = 0; i < 10; i++)
-		data(f, UP0, 0, 5000, 1);
-	assert_true(f->ends[DOWN0].count > 0);
-	assert_int_equal(f->ends[UP0].count, 1);
-}
-
-/* It was in the middle of a burst. */
-static void a_stall_ends_the_burst(void **state)
-{
-	struct fixture *f = *state;
-	int first;
-
-	for (int which = UP0; which <= DOWN1; which++)
-		add(f, which, 1, 100);
-	data(f, UP0, 0, 10, 1);
-	first = f->ends[DOWN0].count ? DOWN0 : DOWN1;
-	relay_set_stalled(f->relay, f->ends[first].hop, true);
-	data(f, UP0, 10, 10, 1);
-	assert_int_equal(f->ends[first].count, 1);
-}
-
-static void when_all_stall_frames_wait_for_the_first_that_goes_on(void **state)
-{
-	struct fixture *f = *state;
-
-	for (int which = UP0; which <= DOWN1; which++)
-		add(f, which, 1, 100);
-	stall(f, DOWN0, true);
-	data(f, UP0, 0, 10, 1);
-	stall(f, DOWN1, true);
-	data(f, UP0, 10, 10, 2);
-	assert_int_equal(f->ends[UP0].count, 2);
-	expect_event(&f->ends[UP0], 1, FRAME_PATH_STALLED); /* there is no way on */
-	assert_int_equal(f->ends[DOWN0].count, 0);
-	assert_int_equal(f->ends[DOWN1].count, 1);
-
-	/* Now there is somebody who can. */
-	stall(f, DOWN0, false);
-	assert_int_equal(f->ends[DOWN0].count, 1);
-	assert_int_equal(f->ends[DOWN0].sent[0].first, 2);
-	assert_int_equal(f->ends[UP0].count, 4);
-	expect_event(&f->ends[UP0], 2, FRAME_PATH_BACK);
-	expect_event(&f->ends[UP0], 3, FRAME_PATH_LOST); /* of the second one */
-	assert_int_not_equal(f->ends[UP0].sent[0].event, f->ends[UP0].sent[3].event);
-}
-
-static void a_hop_that_joins_makes_up_for_stalled_ones(void **state)
-{
-	struct fixture *f = *state;
-
-	add(f, UP0, 1, 100);
-	add(f, DOWN0, 1, 100);
-	stall(f, DOWN0, true);
-	data(f, UP0, 0, 10, 1);
-	expect_event(&f->ends[UP0], 0, FRAME_PATH_STALLED);
-	add(f, DOWN1, 1, 100);
-	relay_run(f->relay);
-	expect_event(&f->ends[UP0], 1, FRAME_PATH_BACK);
-	expect_event(&f->ends[UP0], 2, FRAME_PATH_LOST);
-	assert_int_equal(f->ends[DOWN1].count, 1);
-}
-
-/* What a neighbour says of its side counts as this hop's own. */
-static void a_stall_behind_a_hop_is_a_stall_of_it(void **state)
-{
-	struct fixture *f = *state;
-
-	for (int which = UP0; which <= DOWN1; which++)
-		add(f, which, 1, 100);
-	event_of(f, DOWN0, FRAME_PATH_STALLED, 77);
-	expect_event(&f->ends[UP0], 0, FRAME_PATH_LOST);
-	for (int i = 0; i < 10; i++)
-		data(f, UP0, 0, 5000, 1);
-	assert_int_equal(f->ends[DOWN0].count, 0);
-	event_of(f, DOWN1, FRAME_PATH_STALLED, 78);
-	expect_event(&f->ends[UP0], 1, FRAME_PATH_STALLED);
-	event_of(f, DOWN0, FRAME_PATH_BACK, 79);
-	expect_event(&f->ends[UP0], 2, FRAME_PATH_BACK);
-	data(f, UP0, 0, 5000, 1);
-	assert_int_equal(f->ends[DOWN0].count, 1);
-}
-
-/* A fresh connection instead of a stalled one, at the only next hop. */
-static void a_replacement_within_the_turn_is_a_loss_and_no_end(void **state)
-{
-	struct fixture *f = *state;
-
-	add(f, UP0, 1, 100);
-	add(f, DOWN0, 1, 100);
-	stall(f, DOWN0, true);
-	data(f, UP0, 0, 10, 1);
-	relay_remove_hop(f->relay, f->ends[DOWN0].hop);
-	add(f, DOWN0, 1, 100);
-	relay_run(f->relay);
-	assert_false(f->ends[UP0].is_closed);
-	assert_int_equal(f->ends[UP0].count, 3);
-	expect_event(&f->ends[UP0], 0, FRAME_PATH_STALLED);
-	expect_event(&f->ends[UP0], 1, FRAME_PATH_LOST);
-	expect_event(&f->ends[UP0], 2, FRAME_PATH_BACK);
-	assert_int_equal(f->ends[DOWN0].count, 1);
-}
-
-/* ---- draining ---- */
 
 static void one_of_several_is_drained_at_once(void **state)
 {
@@ -369,12 +248,6 @@ static void who_has_drained_and_dies_before_its_end_is_a_loss(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_stalled_hop_is_passed_over_and_told_of),
-		test(a_stall_ends_the_burst),
-		test(when_all_stall_frames_wait_for_the_first_that_goes_on),
-		test(a_stall_behind_a_hop_is_a_stall_of_it),
-		test(a_hop_that_joins_makes_up_for_stalled_ones),
-		test(a_replacement_within_the_turn_is_a_loss_and_no_end),
 		test(one_of_several_is_drained_at_once),
 		test(a_blocked_hop_gets_its_drain_later),
 		test(the_last_one_drains_the_other_side_first),
