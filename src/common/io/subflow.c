@@ -120,9 +120,19 @@ static void put_ping(struct subflow *s)
 	subflow_out_put(s, &head, payload, NULL);
 }
 
+/* A tick without a word. While we do not read there is none to be heard; but a peer that lives
+ * acknowledges what we sent, whoever reads. */
+static void count_silence(struct subflow *s)
+{
+	if (s->is_paused && !s->stall.is_stalled)
+		s->silent_ms = 0;
+	else
+		s->silent_ms += s->ping_every_ms;
+}
+
 /* Silence is counted in ticks and not by the clock: a process that was stopped for a while has
- * not listened. While we do not read it is no silence; while we cannot write there is no need to
- * ask, because a peer that lives speaks once a second by itself. */
+ * not listened. While we cannot write there is no need to ask, because a peer that lives speaks
+ * once a second by itself. */
 static void on_tick(uv_timer_t *timer)
 {
 	struct subflow *s = timer->data;
@@ -135,8 +145,7 @@ static void on_tick(uv_timer_t *timer)
 	} else if (s->silent_ms >= s->silence_max_ms) {
 		subflow_lose(s, "silent for %u ms", s->silent_ms);
 	} else {
-		if (!s->is_paused)
-			s->silent_ms += s->ping_every_ms;
+		count_silence(s);
 		if (!s->is_blocked)
 			put_ping(s);
 	}

@@ -3,6 +3,8 @@
 /* with: tests/unit/io/subflow_pair.c */
 #include "subflow_pair.h"
 
+#include "silence.h"
+
 /* ---- pings ---- */
 
 static void tick_fast(struct subflow *s, uint32_t silence_max_ms)
@@ -122,6 +124,24 @@ static void neither_pings_nor_a_pause_are_silence(void **state)
 	assert_int_equal(p.dialler.losses + p.accepter.losses, 0);
 	subflow_pause(p.accepter.s, false);
 	await(&p.t.w, subflow_hop_rtt_us(p.dialler.s));
+	pair_done(&p);
+}
+
+/* The network is gone: what we sent is not acknowledged either. */
+static void a_pause_hides_no_death(void **state)
+{
+	struct pair p;
+	uint64_t sent = 0;
+
+	(void)state;
+	pair_up(&p, NULL);
+	tick_fast(p.dialler.s, 100);
+	subflow_pause(p.dialler.s, true);
+	silence(p.accepter.s->conn.fd, true);
+	send_data(&p.dialler, &sent, 1000);
+	await(&p.t.w, p.dialler.losses);
+	assert_string_equal(p.dialler.why, "silent for 100 ms");
+	silence(p.accepter.s->conn.fd, false);
 	pair_done(&p);
 }
 
@@ -290,6 +310,7 @@ int main(void)
 		cmocka_unit_test(a_blocked_one_owes_only_the_newest_pong),
 		cmocka_unit_test(silence_is_death),
 		cmocka_unit_test(neither_pings_nor_a_pause_are_silence),
+		cmocka_unit_test(a_pause_hides_no_death),
 		cmocka_unit_test(an_orderly_close_delivers_everything_first),
 		cmocka_unit_test(a_finish_waits_for_the_peer),
 		cmocka_unit_test(an_orderly_close_survives_bytes_that_come),
