@@ -33,16 +33,13 @@ void proxy_health(struct worker *w, struct task *task)
 	task_done(task, json_pack("{s:i, s:o}", "ways", ways, "degraded", degraded));
 }
 
-static bool is_draining(const struct hop *h)
-{
-	return h->is_unwanted || h->in_done || h->out_done;
-}
-
 /* Why a hop that there is is not just up; "": it is. */
 static const char *hop_trouble(const struct hop *h)
 {
 	if (h->is_stalled)
 		return "nothing that is sent arrives";
+	if (h->is_stalled_behind)
+		return "the proxy there has no way on";
 	if (h->is_unwanted)
 		return "its address is removed";
 	if (h->in_done)
@@ -52,9 +49,9 @@ static const char *hop_trouble(const struct hop *h)
 
 static const char *hop_state(const struct hop *h)
 {
-	if (is_draining(h))
+	if (!hop_stays(h))
 		return "draining";
-	return h->is_stalled ? "stalled" : "up";
+	return hop_is_stalled(h) ? "stalled" : "up";
 }
 
 static json_t *hop_json(const struct proxy_tunnel *t, const struct hop *h, const char *side,

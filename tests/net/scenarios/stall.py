@@ -3,6 +3,8 @@ is told. What a proxy says of it, and how soon the path is used again once it ca
 
     ingress -- proxy ==(one link, two ports of the egress)== egress
                                   X
+
+`no_way_on`: another proxy before this one, and both ports are swallowed.
 """
 
 import time
@@ -17,7 +19,7 @@ RETURN_S = 3
 
 
 class Fork:
-    def __init__(self, lab):
+    def __init__(self, lab, has_first=False):
         self.front, self.back = lab.node("front"), lab.node("back")
         host = lab.link(self.front, self.back).b_ip
         far = self.far = [(host, SUBFLOW_PORT + i, 1) for i in range(2)]
@@ -26,6 +28,10 @@ class Fork:
         self.listener = self.back.listen(*target)
         self.egress = Module(lab, self.back, EGRESS, far, [(*target, 0)])
         self.proxy = Module(lab, self.front, PROXY, near, far, comm=("127.0.0.1", 9001))
+        if has_first:
+            behind, near = near, [("127.0.0.1", SUBFLOW_PORT + 9, 1)]
+            self.first = Module(lab, self.front, PROXY, near, behind, name="first",
+                                comm=("127.0.0.1", 9002))
         self.ingress = Module(lab, self.front, INGRESS, [(*self.entry, 0)], near)
         self.ingress.wait_ready()
         self.proxy.wait_ready()
@@ -74,9 +80,30 @@ def link_returns(lab, hooks, lasts_s):
     expect(fork.hop(1)["stalls"] < 10, f"hop 2: {fork.hop(1)}")
 
 
+def no_way_on(lab):
+    """The proxy before the one that all of whose next hops stall shows that, too, and why."""
+    fork = Fork(lab, has_first=True)
+    client, server = fork.session()
+    move_both_ways(client, server, MB, 1)
+
+    def hop():
+        return next(p for p in fork.first.must("paths")["paths"] if p["side"] == "backend")
+
+    expect_equal((hop()["state"], hop()["why"]), ("up", ""), "the hop before")
+    for _, port, _ in fork.far:
+        fork.swallow(port, "input")
+    wait_for(lambda: hop()["state"] == "stalled", "the hop is stalled", SEEN_S)
+    expect_equal(hop()["why"], "the proxy there has no way on", "why")
+    fork.carry("input")
+    wait_for(lambda: hop()["state"] == "up", "the hop is up again", RETURN_S)
+    move_both_ways(client, server, MB, 2)
+    end_both(client, server)
+
+
 SCENARIOS = [
     Scenario("both_ways", link_returns, (("input", "output"), 1.5)),
     Scenario("both_ways_long", link_returns, (("input", "output"), 6)),
     Scenario("only_there", link_returns, (("input",), 4)),
     Scenario("only_back", link_returns, (("output",), 4)),
+    Scenario("no_way_on", no_way_on),
 ]
