@@ -3,7 +3,6 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/module/report.h"
-#include "common/module/topo.h"
 #include "proxy/proxy.h"
 
 #include <string.h>
@@ -171,7 +170,7 @@ static void on_tick(uv_timer_t *tick)
 		proxy_cut_removal(pw);
 }
 
-static void forget_backend(struct address_list *l, const struct conf_address *a)
+static void forget_backend(struct topo_list *l, const struct conf_address *a)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		if (!conf_address_is_same(&l->list[i], a))

@@ -7,19 +7,14 @@
 #include "common/flow/relay.h"
 #include "common/module/daemon.h"
 #include "common/module/gate.h"
+#include "common/module/topo.h"
 #include "common/module/uplink.h"
-
-/* Addresses that are in use, on the main thread. */
-struct address_list {
-	struct conf_address list[CONF_ADDRESSES_MAX];
-	size_t count;
-};
 
 /* What the main thread has. */
 struct proxy {
 	struct gate gate;
-	struct address_list sides[2]; /* HOP_UP: listeners, HOP_DOWN: backends */
-	bool is_changing;	      /* set_weight, add_path or remove_path is at the workers */
+	struct topo_list sides[2]; /* in use. HOP_UP: listeners, HOP_DOWN: backends */
+	bool is_changing;	   /* set_weight, add_path or remove_path is at the workers */
 };
 
 /* One tunnel that passes here: it lives as long as it has an upstream subflow, or a downstream one
@@ -74,7 +69,7 @@ struct proxy_worker {
 	struct daemon *daemon;
 	struct budget budget; /* only its chunks are used */
 	struct slab items;    /* of the relays' queues */
-	struct address_list backends;
+	struct topo_list backends;
 	struct list tunnels;
 	size_t tunnel_count, ending_count;
 	size_t tunnels_max;	/* by the memory limit */

@@ -18,14 +18,14 @@ const struct conf_address *topo_find(const struct conf_address *list, size_t cou
 	return NULL;
 }
 
-uint32_t topo_mean_ratio(const struct conf_address *known, size_t count)
+/* What a new address gets beside these, 1 if there are none. */
+static uint32_t mean_ratio(const struct topo_list *known)
 {
 	uint64_t sum = 0;
 
-	assert(known || count == 0);
-	for (size_t i = 0; i < count; i++)
-		sum += known[i].ratio;
-	return sum >= count && count > 0 ? (uint32_t)(sum / count) : 1;
+	for (size_t i = 0; i < known->count; i++)
+		sum += known->list[i].ratio;
+	return sum >= known->count && known->count > 0 ? (uint32_t)(sum / known->count) : 1;
 }
 
 void topo_init(struct topo *t, const struct conf_address *list, size_t count)
@@ -118,7 +118,7 @@ int topo_parse(const json_t *args, const struct topo_list *known, struct topo_li
 		}
 		same = topo_find(known->list, known->count, a);
 		if (a->ratio == 0)
-			a->ratio = same ? same->ratio : topo_mean_ratio(known->list, known->count);
+			a->ratio = same ? same->ratio : mean_ratio(known);
 	}
 	*ret = parsed;
 	return 0;
@@ -166,7 +166,7 @@ int topo_change(const json_t *args, enum topo_change change, const char *what,
 	if (check_change(change, what, &a, same, known->count, ret_why) < 0)
 		return -EINVAL;
 	if (a.ratio == 0)
-		a.ratio = topo_mean_ratio(known->list, known->count);
+		a.ratio = mean_ratio(known);
 	for (size_t i = 0; i < known->count; i++)
 		if (&known->list[i] != same)
 			changed.list[changed.count++] = known->list[i];

@@ -47,9 +47,6 @@ int topo_change(const json_t *args, enum topo_change change, const char *what,
  * remove_path. A ratio that is missing is 0. 0, or -EINVAL and one line in `ret_why`. */
 int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[256]);
 
-/* What a new address gets beside these: their mean, 1 if there are none. */
-uint32_t topo_mean_ratio(const struct conf_address *known, size_t count);
-
 /* The address of the same host and port, or NULL. */
 const struct conf_address *topo_find(const struct conf_address *list, size_t count,
 				     const struct conf_address *a);

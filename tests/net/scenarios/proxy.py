@@ -116,17 +116,17 @@ def refused(lab):
     known, unknown = at(BETWEEN[0]), {"host": HOST, "port": 7999}
     cases = [
         ("set_weight", {**unknown, "ratio": 1}, "127.0.0.1:7999 is no address of this proxy"),
-        ("set_weight", {**known, "ratio": 1, "side": "listen"}, "127.0.0.1:7101 is no listen"),
+        ("set_weight", {**known, "ratio": 1, "side": "listen"}, "no listener 127.0.0.1:7101"),
         ("set_weight", known, "ratio: expected a whole number from 1 to 1000000"),
         ("set_weight", {**known, "ratio": 0}, "ratio: expected a whole number from 1 to 1000000"),
         ("set_weight", {**known, "ratio": 1000001}, "from 1 to 1000000"),
         ("set_weight", {"host": "", "port": 1, "ratio": 1}, "host: expected"),
-        ("add_path", {**known, "side": "backend"}, "is a backend address already"),
+        ("add_path", {**known, "side": "backend"}, "backend 127.0.0.1:7101 is there already"),
         ("add_path", unknown, 'side: expected "backend" or "listen"'),
         ("add_path", {**unknown, "side": 3}, 'side: expected "backend" or "listen"'),
         ("add_path", {**unknown, "side": "listen", "port": 65536}, "port: expected"),
         ("remove_path", unknown, "is no address of this proxy"),
-        ("remove_path", {"host": HOST, "port": 7001}, "is the last listen address"),
+        ("remove_path", {"host": HOST, "port": 7001}, "listener 127.0.0.1:7001 is the last one"),
     ]
     before = pair.first.must("paths")["paths"]
     for op, arguments, text in cases:
