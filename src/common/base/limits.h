@@ -186,6 +186,10 @@
 /* A hop that had no room makes up for so much of its share afterwards: what a socket buffer
  * swallows at once must not bend the ratios, what a slow hop never could carry must not count. */
 #define RELAY_LAG_BYTES (512u * KIB)
+/* Event ids that a relay remembers, to pass each on once although it comes on every subflow of the
+ * neighbour: as many hops may die at once there (PATHS_MAX). One that is forgotten is passed on
+ * again, and the ends repeat in vain what they sent. */
+#define RELAY_EVENTS 64u
 /* What one tunnel holds at a proxy at the most (both queues, and small frames of as much again in
  * their chunks): it sets how many tunnels the memory limit allows. */
 #define RELAY_TUNNEL_BYTES (4u * RELAY_QUEUE_BYTES)

@@ -112,8 +112,6 @@ struct relay_queue {
 	uint32_t burst_bytes;	   /* of which it has got so many */
 };
 
-#define RELAY_EVENTS 64 /* event ids remembered, to forward each once */
-
 struct relay {
 	const struct relay_ops *ops;
 	void *user;
