@@ -1,5 +1,6 @@
 /* mpp_controller: asks one thing of one module and says what came of it. Exit code 0: done; 1: the
  * module said no; 2: wrong usage, or the module could not be reached. */
+#include "common/base/fail.h"
 #include "common/base/limits.h"
 #include "common/base/version.h"
 #include "common/conf/conf.h"
@@ -8,15 +9,12 @@
 #include "controller/print.h"
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 /* An hour: beyond it, a limit is a mistake. */
 #define TIMEOUT_MS_MAX 3600000u
-
-enum exit_code { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_FAILED = 2 };
 
 struct command {
 	bool is_json;
@@ -26,20 +24,6 @@ struct command {
 	const char *op;
 	json_t *request;
 };
-
-static enum exit_code fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static enum exit_code fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("mpp_controller: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return EXIT_FAILED;
-}
 
 static enum exit_code print_help(void)
 {
@@ -63,16 +47,18 @@ static enum exit_code parse_positional(int argc, char **argv, struct command *re
 	uint64_t port;
 
 	if (argc < 3)
-		return fail("%d arguments, expected <remote_ip> <remote_port> <operation> "
-			    "[arguments]; --help tells more",
-			    argc);
+		return fail_exit("%d arguments, expected <remote_ip> <remote_port> <operation> "
+				 "[arguments]; --help tells more",
+				 argc);
 	if (parse_host(argv[0], ret->host))
-		return fail("remote_ip \"%s\": expected an IPv4 or IPv6 address or a host name",
-			    argv[0]);
+		return fail_exit(
+			"remote_ip \"%s\": expected an IPv4 or IPv6 address or a host name",
+			argv[0]);
 	if (parse_u64(argv[1], 1, UINT16_MAX, &port))
-		return fail("remote_port \"%s\": expected a whole number from 1 to 65535", argv[1]);
+		return fail_exit("remote_port \"%s\": expected a whole number from 1 to 65535",
+				 argv[1]);
 	if (operation_request(argc - 2, argv + 2, &ret->request, why))
-		return fail("%s", why);
+		return fail_exit("%s", why);
 	ret->port = (uint16_t)port;
 	ret->op = argv[2];
 	return EXIT_DONE;
@@ -100,8 +86,9 @@ static enum exit_code parse_command(int argc, char **argv, struct command *ret)
 			break;
 		case 't':
 			if (parse_u64(optarg, 1, TIMEOUT_MS_MAX, &timeout_ms))
-				return fail("--timeout \"%s\": expected milliseconds from 1 to %u",
-					    optarg, TIMEOUT_MS_MAX);
+				return fail_exit(
+					"--timeout \"%s\": expected milliseconds from 1 to %u",
+					optarg, TIMEOUT_MS_MAX);
 			break;
 		case 'h':
 			return print_help();
@@ -109,9 +96,10 @@ static enum exit_code parse_command(int argc, char **argv, struct command *ret)
 			printf("mpp_controller %s\n", MPP_VERSION);
 			return EXIT_DONE;
 		default:
-			return fail("option \"%s\": not known, or its value is missing or one too "
-				    "many; --help tells more",
-				    argv[optind - 1]);
+			return fail_exit(
+				"option \"%s\": not known, or its value is missing or one too "
+				"many; --help tells more",
+				argv[optind - 1]);
 		}
 	}
 	ret->timeout_ms = (uint32_t)timeout_ms;
@@ -147,13 +135,13 @@ int main(int argc, char **argv)
 		return code;
 	if (call_module(command.host, command.port, command.request, command.timeout_ms, &reply,
 			why)) {
-		code = fail("%s port %u: %s", command.host, command.port, why);
+		code = fail_exit("%s port %u: %s", command.host, command.port, why);
 	} else {
 		code = show(&command, reply);
 		json_decref(reply);
 	}
 	json_decref(command.request);
 	if (fflush(stdout))
-		return fail("cannot write to standard output");
+		return fail_exit("cannot write to standard output");
 	return code;
 }

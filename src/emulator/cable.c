@@ -1,6 +1,7 @@
 /* Packets from a port into its direction, cut when they are large, and out by the other port. */
 #include "emulator/cable.h"
 
+#include "common/base/fail.h"
 #include "common/base/minmax.h"
 #include "emulator/core/cutter.h"
 
@@ -21,11 +22,10 @@ static int ports_open(struct cable *c, const char ends[2][END_NAME_MAX],
 	}
 	if (c->ports[0].kind == c->ports[1].kind)
 		return 0;
-	snprintf(ret_why, WHY_BYTES_MAX,
-		 "link \"%s\": expected two TUN devices or none: one end "
-		 "has Ethernet headers and the other has not",
-		 c->name);
-	return -EINVAL;
+	return fail_why(ret_why,
+			"link \"%s\": expected two TUN devices or none: one end has Ethernet "
+			"headers and the other has not",
+			c->name);
 }
 
 int cable_open(struct cable *c, const char *name, const char ends[2][END_NAME_MAX], uint64_t seed,

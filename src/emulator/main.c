@@ -1,5 +1,6 @@
 /* link_emulator: joins pairs of interfaces and does to their packets what networks do. Options,
  * the commands of the start, signals; exit code 0: ended when told to, 2: could not begin. */
+#include "common/base/fail.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/conf/conf.h"
@@ -11,14 +12,11 @@
 #include <getopt.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 2 };
 
 /* A line of the start, or a file of them. */
 struct source {
@@ -39,20 +37,6 @@ struct ending {
 	struct emulator *emulator;
 	int fd;
 };
-
-static enum exit_code fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static enum exit_code fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("link_emulator: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return EXIT_FAILED;
-}
 
 static void print_help(void)
 {
@@ -109,7 +93,7 @@ static enum exit_code parse(int argc, char **argv, struct options *ret, bool *re
 			break;
 		case 's':
 			if (parse_u64(optarg, 0, UINT64_MAX, &ret->seed))
-				return fail("--seed \"%s\": expected a whole number", optarg);
+				return fail_exit("--seed \"%s\": expected a whole number", optarg);
 			break;
 		case 'o':
 			ret->is_ordinary = true;
@@ -123,18 +107,20 @@ static enum exit_code parse(int argc, char **argv, struct options *ret, bool *re
 			*ret_is_over = true;
 			return EXIT_DONE;
 		default:
-			return fail("option \"%s\": not known, or its value is missing or one too "
-				    "many; --help tells more",
-				    argv[optind - 1]);
+			return fail_exit(
+				"option \"%s\": not known, or its value is missing or one too "
+				"many; --help tells more",
+				argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
-		return fail("argument \"%s\": expected options only; a link is made by "
-			    "--command=\"link NAME INTERFACE INTERFACE\"",
-			    argv[optind]);
+		return fail_exit("argument \"%s\": expected options only; a link is made by "
+				 "--command=\"link NAME INTERFACE INTERFACE\"",
+				 argv[optind]);
 	if (ret->source_count == 0 && !ret->control_path && !ret->has_stdin)
-		return fail("no options: expected --command, --file, --control or --stdin; --help "
-			    "tells more");
+		return fail_exit(
+			"no options: expected --command, --file, --control or --stdin; --help "
+			"tells more");
 	return EXIT_DONE;
 }
 
@@ -147,11 +133,11 @@ static enum exit_code begin_line(struct emulator *e, const char *where, const ch
 	enum exit_code code = EXIT_DONE;
 
 	if (!out)
-		return fail("%s", strerror(errno));
+		return fail_exit("%s", strerror(errno));
 	if (execute(e, line, out)) {
 		fclose(out);
 		reply[strcspn(reply, "\n")] = '\0';
-		code = fail("%s: %s", where, reply);
+		code = fail_exit("%s: %s", where, reply);
 	} else {
 		fclose(out);
 		if (strcmp(reply, "ok\n") != 0)
@@ -169,14 +155,14 @@ static enum exit_code begin_file(struct emulator *e, const char *path)
 	unsigned number = 0;
 
 	if (!file)
-		return fail("--file \"%s\": %s", path, strerror(errno));
+		return fail_exit("--file \"%s\": %s", path, strerror(errno));
 	while (code == EXIT_DONE && fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\r\n")] = '\0';
 		snprintf(where, sizeof(where), "%.400s:%u", path, ++number);
 		code = begin_line(e, where, line);
 	}
 	if (code == EXIT_DONE && ferror(file))
-		code = fail("--file \"%s\": %s", path, strerror(errno));
+		code = fail_exit("--file \"%s\": %s", path, strerror(errno));
 	fclose(file);
 	return code;
 }
@@ -228,10 +214,11 @@ static enum exit_code open_control(struct control *c, const struct options *o)
 	int err = o->control_path ? control_listen(c, o->control_path) : 0;
 
 	if (err)
-		return fail("--control \"%s\": %s", o->control_path, strerror(-err));
+		return fail_exit("--control \"%s\": %s", o->control_path, strerror(-err));
 	err = o->has_stdin ? control_stdin(c) : 0;
 	if (err)
-		return fail("--stdin: expected a pipe, a socket or a terminal: %s", strerror(-err));
+		return fail_exit("--stdin: expected a pipe, a socket or a terminal: %s",
+				 strerror(-err));
 	return EXIT_DONE;
 }
 
@@ -243,7 +230,7 @@ static enum exit_code run(struct emulator *e, const struct options *o)
 	int err = watch_signals(&ending, e);
 
 	if (err)
-		return fail("signals: %s", strerror(-err));
+		return fail_exit("signals: %s", strerror(-err));
 	control_init(&control, e);
 	code = open_control(&control, o);
 	if (code == EXIT_DONE)
@@ -254,7 +241,7 @@ static enum exit_code run(struct emulator *e, const struct options *o)
 		fflush(stdout);
 		err = emulator_run(e);
 		if (err)
-			code = fail("epoll: %s", strerror(-err));
+			code = fail_exit("epoll: %s", strerror(-err));
 		report(e, NULL, stdout);
 	}
 	control_done(&control);
@@ -273,11 +260,11 @@ int main(int argc, char **argv)
 	log_init("link_emulator", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	random_bytes(&options.seed, sizeof(options.seed));
 	if (!options.sources)
-		return fail("%s", strerror(ENOMEM));
+		return fail_exit("%s", strerror(ENOMEM));
 	code = parse(argc, argv, &options, &is_over);
 	if (code == EXIT_DONE && !is_over) {
 		err = emulator_init(&emulator, options.seed);
-		code = err ? fail("%s", strerror(-err)) : run(&emulator, &options);
+		code = err ? fail_exit("%s", strerror(-err)) : run(&emulator, &options);
 		emulator_done(&emulator);
 	}
 	free(options.sources);

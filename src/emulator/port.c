@@ -1,6 +1,7 @@
 /* Opening an end: its name taken apart, its namespace, its socket, its MTU. */
 #include "emulator/port.h"
 
+#include "common/base/fail.h"
 #include "emulator/netns.h"
 #include "emulator/port_internal.h"
 
@@ -95,11 +96,9 @@ int port_open(struct port *p, const char *text, char ret_why[WHY_BYTES_MAX])
 	int home_fd, err;
 
 	*p = (struct port){.fd = -1};
-	if (end_parse(text, &end)) {
-		snprintf(ret_why, WHY_BYTES_MAX,
-			 "end \"%.60s\": expected [tun:]INTERFACE[@NAMESPACE]", text);
-		return -EINVAL;
-	}
+	if (end_parse(text, &end))
+		return fail_why(ret_why, "end \"%.60s\": expected [tun:]INTERFACE[@NAMESPACE]",
+				text);
 	p->kind = end.kind;
 	memcpy(p->interface, end.interface, sizeof(p->interface));
 	err = netns_enter(end.netns, &home_fd);

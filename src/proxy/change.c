@@ -1,11 +1,10 @@
 /* Changing one address of a proxy while it runs: set_weight, add_path, remove_path. Checked here,
  * on the main thread, which keeps the lists; done at the workers. One change at a time. */
+#include "common/base/fail.h"
 #include "common/base/hostport.h"
 #include "common/base/log.h"
 #include "proxy/proxy.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,15 +23,14 @@ static const char *const side_whats[] = {[HOP_UP] = "listener", [HOP_DOWN] = "ba
 
 /* ---- arguments ---- */
 
-static int parse_side(const json_t *side, enum hop_side *ret, char why[256])
+static int parse_side(const json_t *side, enum hop_side *ret, char why[WHY_BYTES_MAX])
 {
 	for (int i = HOP_UP; i <= HOP_DOWN; i++)
 		if (json_is_string(side) && strcmp(json_string_value(side), side_names[i]) == 0) {
 			*ret = (enum hop_side)i;
 			return 0;
 		}
-	snprintf(why, 256, "side: expected \"backend\" or \"listen\"");
-	return -EINVAL;
+	return fail_why(why, "side: expected \"backend\" or \"listen\"");
 }
 
 static bool is_used(const struct proxy *px, enum hop_side side, const struct conf_address *a)
@@ -42,7 +40,7 @@ static bool is_used(const struct proxy *px, enum hop_side side, const struct con
 
 /* The side that has the address. */
 static int find_side(const struct proxy *px, const struct conf_address *a, enum hop_side *ret,
-		     char why[256])
+		     char why[WHY_BYTES_MAX])
 {
 	bool is_listener = is_used(px, HOP_UP, a), is_backend = is_used(px, HOP_DOWN, a);
 	char name[HOSTPORT_TEXT_MAX];
@@ -52,16 +50,17 @@ static int find_side(const struct proxy *px, const struct conf_address *a, enum 
 		return 0;
 	}
 	hostport_text(a->host, a->port, name);
-	snprintf(why, 256,
-		 is_backend ? "%.128s is an address of both sides: expected side \"backend\" or "
-			      "\"listen\""
-			    : "%.128s is no address of this proxy",
-		 name);
-	return -EINVAL;
+	if (is_backend)
+		return fail_why(why,
+				"%.128s is an address of both sides: expected side \"backend\" or "
+				"\"listen\"",
+				name);
+	return fail_why(why, "%.128s is no address of this proxy", name);
 }
 
 /* Only a new address must have its side named. */
-static int parse(const json_t *args, enum topo_change kind, struct change *ret, char why[256])
+static int parse(const json_t *args, enum topo_change kind, struct change *ret,
+		 char why[WHY_BYTES_MAX])
 {
 	const json_t *side = json_object_get(args, "side");
 	const struct conf_address *same;
@@ -142,7 +141,7 @@ static void on_removed(struct daemon *d, json_t *result, void *user)
 static bool begin(struct daemon *d, struct control_request *req, enum topo_change kind,
 		  struct change *ret)
 {
-	char why[256];
+	char why[WHY_BYTES_MAX];
 
 	*ret = (struct change){.proxy = d->user, .req = req};
 	if (ret->proxy->is_changing) {
@@ -172,7 +171,7 @@ void proxy_add_path(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
 	struct change c;
-	char why[256];
+	char why[WHY_BYTES_MAX];
 
 	if (!begin(d, req, TOPO_ADD, &c))
 		return;

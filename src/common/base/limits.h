@@ -268,7 +268,9 @@
 #define CONTROL_REPLY_MAX (32u * MIB)
 #define HELLO_PENDING_MAX 256u /* accepted connections that have not said HELLO */
 
-/* ---- log ---- */
+/* ---- words ---- */
+/* Why something failed, for a reply or a message: one line, with a name in it. */
+#define WHY_BYTES_MAX 256u
 /* One line: enough for any message of ours with a name in it, and well below PIPE_BUF (4096),
  * so that lines of several threads or processes never mix in a pipe. */
 #define LOG_LINE_MAX 1024u

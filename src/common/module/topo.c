@@ -1,11 +1,11 @@
 /* Address lists of a topology change: see topo.h. */
 #include "common/module/topo.h"
 
+#include "common/base/fail.h"
 #include "common/base/hostport.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,7 +68,7 @@ bool topo_lacks_prepared(const struct topo *t, const char *why, struct control_r
 
 /* `where` is "" or "addresses[3].". */
 static int parse_address(const json_t *j, const char *where, struct conf_address *ret,
-			 char why[256])
+			 char why[WHY_BYTES_MAX])
 {
 	const json_t *host = json_object_get(j, "host"), *port = json_object_get(j, "port");
 	const json_t *ratio = json_object_get(j, "ratio");
@@ -76,33 +76,30 @@ static int parse_address(const json_t *j, const char *where, struct conf_address
 
 	*ret = (struct conf_address){.port = (uint16_t)p, .ratio = (uint32_t)r};
 	if (!json_is_string(host) || parse_host(json_string_value(host), ret->host) < 0)
-		snprintf(why, 256, "%shost: expected an address or a host name", where);
-	else if (!json_is_integer(port) || p < 1 || p > UINT16_MAX)
-		snprintf(why, 256, "%sport: expected a whole number from 1 to 65535", where);
-	else if (ratio && (!json_is_integer(ratio) || r < 1 || r > RATIO_MAX))
-		snprintf(why, 256, "%sratio: expected a whole number from 1 to %u", where,
-			 RATIO_MAX);
-	else
-		return 0;
-	return -EINVAL;
+		return fail_why(why, "%shost: expected an address or a host name", where);
+	if (!json_is_integer(port) || p < 1 || p > UINT16_MAX)
+		return fail_why(why, "%sport: expected a whole number from 1 to 65535", where);
+	if (ratio && (!json_is_integer(ratio) || r < 1 || r > RATIO_MAX))
+		return fail_why(why, "%sratio: expected a whole number from 1 to %u", where,
+				RATIO_MAX);
+	return 0;
 }
 
-int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[256])
+int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[WHY_BYTES_MAX])
 {
 	return parse_address(args, "", ret, ret_why);
 }
 
 int topo_parse(const json_t *args, const struct topo_list *known, struct topo_list *ret,
-	       char ret_why[256])
+	       char ret_why[WHY_BYTES_MAX])
 {
 	const json_t *list = json_object_get(args, "addresses");
 	size_t count = json_array_size(list);
 	struct topo_list parsed = {.count = count};
 
-	if (!json_is_array(list) || count < 1 || count > CONF_ADDRESSES_MAX) {
-		snprintf(ret_why, 256, "addresses: expected a list of 1 to %u", CONF_ADDRESSES_MAX);
-		return -EINVAL;
-	}
+	if (!json_is_array(list) || count < 1 || count > CONF_ADDRESSES_MAX)
+		return fail_why(ret_why, "addresses: expected a list of 1 to %u",
+				CONF_ADDRESSES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		struct conf_address *a = &parsed.list[i];
 		const struct conf_address *same;
@@ -111,11 +108,9 @@ int topo_parse(const json_t *args, const struct topo_list *known, struct topo_li
 		snprintf(where, sizeof(where), "addresses[%zu].", i);
 		if (parse_address(json_array_get(list, i), where, a, ret_why) < 0)
 			return -EINVAL;
-		if (topo_find(parsed.list, i, a)) {
-			snprintf(ret_why, 256, "addresses[%zu]: %.128s:%u is there twice", i,
-				 a->host, a->port);
-			return -EINVAL;
-		}
+		if (topo_find(parsed.list, i, a))
+			return fail_why(ret_why, "addresses[%zu]: %.128s:%u is there twice", i,
+					a->host, a->port);
 		same = topo_find(known->list, known->count, a);
 		if (a->ratio == 0)
 			a->ratio = same ? same->ratio : mean_ratio(known);
@@ -124,37 +119,28 @@ int topo_parse(const json_t *args, const struct topo_list *known, struct topo_li
 	return 0;
 }
 
-__attribute__((format(printf, 2, 3))) static int fail(char why[256], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, 256, format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 static int check_change(enum topo_change change, const char *what, const struct conf_address *a,
-			bool is_known, size_t known_count, char why[256])
+			bool is_known, size_t known_count, char why[WHY_BYTES_MAX])
 {
 	char name[HOSTPORT_TEXT_MAX];
 
 	hostport_text(a->host, a->port, name);
 	if (change == TOPO_ADD && is_known)
-		return fail(why, "%s %.128s is there already", what, name);
+		return fail_why(why, "%s %.128s is there already", what, name);
 	if (change == TOPO_ADD && known_count == CONF_ADDRESSES_MAX)
-		return fail(why, "there are %zu %ss, the most there can be", known_count, what);
+		return fail_why(why, "there are %zu %ss, the most there can be", known_count, what);
 	if (change != TOPO_ADD && !is_known)
-		return fail(why, "no %s %.128s; `paths` lists what there is", what, name);
+		return fail_why(why, "no %s %.128s; `paths` lists what there is", what, name);
 	if (change == TOPO_REMOVE && known_count == 1)
-		return fail(why, "%s %.128s is the last one: close the module instead", what, name);
+		return fail_why(why, "%s %.128s is the last one: close the module instead", what,
+				name);
 	if (change == TOPO_SET_WEIGHT && a->ratio == 0)
-		return fail(why, "ratio: expected a whole number from 1 to %u", RATIO_MAX);
+		return fail_why(why, "ratio: expected a whole number from 1 to %u", RATIO_MAX);
 	return 0;
 }
 
 int topo_change(const json_t *args, enum topo_change change, const char *what,
-		const struct topo_list *known, struct topo_list *ret, char ret_why[256])
+		const struct topo_list *known, struct topo_list *ret, char ret_why[WHY_BYTES_MAX])
 {
 	struct topo_list changed = {.count = 0};
 	const struct conf_address *same;
@@ -222,7 +208,7 @@ json_t *topo_reply_json(const struct conf_address *list, size_t count, const jso
 	json_t *reply = topo_ratios_json(list, count);
 	const struct conf_address *same;
 	struct conf_address a;
-	char why[256];
+	char why[WHY_BYTES_MAX];
 
 	if (topo_parse_one(args, &a, why) < 0)
 		return reply;

@@ -34,7 +34,7 @@ bool topo_lacks_prepared(const struct topo *t, const char *why, struct control_r
  * address without a ratio keeps the one it has in `known`; a new one gets the mean of the known,
  * 1 if there are none. 0, or -EINVAL and one line in `ret_why`. */
 int topo_parse(const json_t *args, const struct topo_list *known, struct topo_list *ret,
-	       char ret_why[256]);
+	       char ret_why[WHY_BYTES_MAX]);
 
 /* One change to a list: set_weight, add_path, remove_path with {"host", "port", "ratio"?}. */
 enum topo_change { TOPO_SET_WEIGHT, TOPO_ADD, TOPO_REMOVE };
@@ -42,10 +42,10 @@ enum topo_change { TOPO_SET_WEIGHT, TOPO_ADD, TOPO_REMOVE };
 /* Makes `ret` from `known` by that change. `what` is "backend" or "listener", for errors.
  * As topo_parse. The last address cannot be removed. */
 int topo_change(const json_t *args, enum topo_change change, const char *what,
-		const struct topo_list *known, struct topo_list *ret, char ret_why[256]);
+		const struct topo_list *known, struct topo_list *ret, char ret_why[WHY_BYTES_MAX]);
 /* Reads one address ({"host", "port", "ratio"?}) from the arguments of set_weight, add_path or
  * remove_path. A ratio that is missing is 0. 0, or -EINVAL and one line in `ret_why`. */
-int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[256]);
+int topo_parse_one(const json_t *args, struct conf_address *ret, char ret_why[WHY_BYTES_MAX]);
 
 /* The address of the same host and port, or NULL. */
 const struct conf_address *topo_find(const struct conf_address *list, size_t count,

@@ -1,8 +1,8 @@
 /* Lines to commands: words, a table of verbs, and what each takes. Nothing here acts. */
 #include "emulator/core/command.h"
 
-#include <errno.h>
-#include <stdarg.h>
+#include "common/base/fail.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -17,18 +17,6 @@ struct words {
 };
 
 typedef int verb_parse(struct words *w, struct command *ret, char *ret_why);
-
-static int fail(char *ret_why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(char *ret_why, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(ret_why, WHY_BYTES_MAX, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 /* Only what can be printed on one line goes on from here, into replies and messages too. */
 static bool is_plain(const char *line)
@@ -45,14 +33,14 @@ static int words_split(struct words *w, const char *line, char *ret_why)
 
 	w->count = w->at = 0;
 	if (strlen(line) >= sizeof(w->text))
-		return fail(ret_why, "line of %zu bytes: expected at most %u", strlen(line),
-			    COMMAND_BYTES_MAX - 1);
+		return fail_why(ret_why, "line of %zu bytes: expected at most %u", strlen(line),
+				COMMAND_BYTES_MAX - 1);
 	if (!is_plain(line))
-		return fail(ret_why, "line: expected printable ASCII");
+		return fail_why(ret_why, "line: expected printable ASCII");
 	memcpy(w->text, line, strlen(line) + 1);
 	while ((at = strtok_r(at, " \t", &save)) != NULL) {
 		if (w->count == WORDS_MAX)
-			return fail(ret_why, "line: expected at most %u words", WORDS_MAX);
+			return fail_why(ret_why, "line: expected at most %u words", WORDS_MAX);
 		w->word[w->count++] = at;
 		at = NULL;
 	}
@@ -79,10 +67,11 @@ static int link_name(struct words *w, struct command *ret, char *ret_why)
 	const char *name = next(w);
 
 	if (!name || !name_is_good(name))
-		return fail(ret_why,
-			    "link \"%.40s\": expected a name of 1 to %u letters, digits, '.', '_', "
-			    "'-'",
-			    name ? name : "", LINK_NAME_MAX - 1);
+		return fail_why(
+			ret_why,
+			"link \"%.40s\": expected a name of 1 to %u letters, digits, '.', '_', "
+			"'-'",
+			name ? name : "", LINK_NAME_MAX - 1);
 	snprintf(ret->link, sizeof(ret->link), "%s", name);
 	return 0;
 }
@@ -109,7 +98,7 @@ static int on_off(struct words *w, struct command *ret, char *ret_why)
 	const char *word = next(w);
 
 	if (!word || (strcmp(word, "on") != 0 && strcmp(word, "off") != 0))
-		return fail(ret_why, "\"%.40s\": expected on or off", word ? word : "");
+		return fail_why(ret_why, "\"%.40s\": expected on or off", word ? word : "");
 	ret->is_on = strcmp(word, "on") == 0;
 	return 0;
 }
@@ -122,9 +111,9 @@ static int link_parse(struct words *w, struct command *ret, char *ret_why)
 		const char *end = next(w);
 
 		if (!end || strlen(end) >= sizeof(ret->ends[i]))
-			return fail(ret_why,
-				    "end %c \"%.40s\": expected [tun:]INTERFACE[@NAMESPACE]",
-				    "ab"[i], end ? end : "");
+			return fail_why(ret_why,
+					"end %c \"%.40s\": expected [tun:]INTERFACE[@NAMESPACE]",
+					"ab"[i], end ? end : "");
 		snprintf(ret->ends[i], sizeof(ret->ends[i]), "%s", end);
 	}
 	return err;
@@ -140,11 +129,11 @@ static int set_parse(struct words *w, struct command *ret, char *ret_why)
 		char *value = next(w);
 
 		if (!value)
-			return fail(ret_why, "%.40s: expected a value behind it", key);
+			return fail_why(ret_why, "%.40s: expected a value behind it", key);
 		err = change_add(&ret->change, key, value, ret_why);
 	}
 	if (!err && ret->change.keys == 0)
-		return fail(ret_why, "set: expected a key and a value, such as rate 50mbit");
+		return fail_why(ret_why, "set: expected a key and a value, such as rate 50mbit");
 	return err;
 }
 
@@ -193,15 +182,16 @@ int command_parse(const char *line, struct command *ret, char ret_why[WHY_BYTES_
 	while (word && command.kind < COMMAND_COUNT && strcmp(verbs[command.kind].name, word) != 0)
 		command.kind++;
 	if (!word || command.kind == COMMAND_COUNT)
-		return fail(ret_why,
-			    "command \"%.40s\": expected link, set, blackhole, down, stats or quit",
-			    word ? word : "");
+		return fail_why(
+			ret_why,
+			"command \"%.40s\": expected link, set, blackhole, down, stats or quit",
+			word ? word : "");
 	if (verbs[command.kind].parse)
 		err = verbs[command.kind].parse(&w, &command, ret_why);
 	if (err)
 		return err;
 	if (w.at < w.count)
-		return fail(ret_why, "%s: \"%.40s\" is one word too many", word, w.word[w.at]);
+		return fail_why(ret_why, "%s: \"%.40s\" is one word too many", word, w.word[w.at]);
 	*ret = command;
 	return 0;
 }

@@ -51,7 +51,6 @@
 /* ---- control ---- */
 #define COMMAND_BYTES_MAX 1024u /* each key of `set`, with the longest values, is half of it */
 #define TALKERS_MAX 16u		/* tests and an operator */
-#define WHY_BYTES_MAX 256u	/* the reason in a reply: one line */
 #define LINK_NAME_MAX 32u
 #define END_NAME_MAX 288u /* tun: or nothing, an interface (15), @, a file name (255) */
 

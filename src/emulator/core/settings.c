@@ -2,6 +2,7 @@
  * a new link has. */
 #include "emulator/core/settings.h"
 
+#include "common/base/fail.h"
 #include "emulator/core/quantity.h"
 
 #include <errno.h>
@@ -143,20 +144,18 @@ int change_add(struct change *c, const char *name, char *value, char ret_why[WHY
 	char whole[40];
 
 	if (key == KEY_COUNT) {
-		snprintf(ret_why, WHY_BYTES_MAX,
-			 "set: unknown key \"%.40s\", expected rate, delay, jitter, loss, burst, "
-			 "reorder, duplicate or limit",
-			 name);
-		return -EINVAL;
+		return fail_why(ret_why,
+				"set: unknown key \"%.40s\", expected rate, delay, jitter, loss, "
+				"burst, reorder, duplicate or limit",
+				name);
 	}
 	settings_init(&preset);
 	snprintf(whole, sizeof(whole), "%s", value); /* for the message: parsing cuts it */
 	if (strcmp(value, "none") == 0) {
 		copy(&c->to, &preset, key);
 	} else if (value_parse(&c->to, key, value)) {
-		snprintf(ret_why, WHY_BYTES_MAX, "%s \"%s\": expected %s, or none", name, whole,
-			 rows[key].expected);
-		return -EINVAL;
+		return fail_why(ret_why, "%s \"%s\": expected %s, or none", name, whole,
+				rows[key].expected);
 	}
 	c->keys |= 1u << key;
 	return 0;
