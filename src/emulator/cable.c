@@ -11,6 +11,9 @@
 
 #define ETHERNET_BYTES 14u /* not there on TUN: its frames may then be so much longer */
 
+static_assert(MTU_MAX + ETHERNET_BYTES < SUPER_BYTES_MAX,
+	      "what is longer than a frame of the link is seen to be");
+
 static int ports_open(struct cable *c, const char ends[2][END_NAME_MAX],
 		      char ret_why[WHY_BYTES_MAX])
 {

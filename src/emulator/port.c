@@ -111,8 +111,12 @@ int port_open(struct port *p, const char *text, char ret_why[WHY_BYTES_MAX])
 	netns_leave(home_fd);
 	if (err) {
 		snprintf(ret_why, WHY_BYTES_MAX, "end \"%.60s\": %s", text, strerror(-err));
-		port_close(p);
+	} else if (p->mtu > MTU_MAX) {
+		err = fail_why(ret_why, "end \"%.60s\": its MTU is %u: expected at most %u", text,
+			       p->mtu, MTU_MAX);
 	}
+	if (err)
+		port_close(p);
 	return err;
 }
 

@@ -24,6 +24,8 @@
 /* The largest packet that an interface hands over before it is cut, its Ethernet header and some
  * room: IPv6 with a 64 KiB payload. */
 #define SUPER_BYTES_MAX (64u * KIB + 256u)
+/* The loopback's, and more than veth and TUN take. Some devices take any. */
+#define MTU_MAX (64u * KIB)
 /* Ethernet, IPv6 with extensions or IPv4 with options, TCP with options. */
 #define HEADER_BYTES_MAX 256u
 

@@ -302,14 +302,25 @@ WRONG = [
 ]
 
 
+def check_refused(lab, node, arguments, named):
+    done = node.run([lab.bin_dir / PROGRAM, *arguments], limit_s=10)
+    expect_equal((done.returncode, len(done.stderr.splitlines()), done.stdout), (2, 1, ""),
+                 f"{arguments}: {done.stderr}")
+    expect(named in done.stderr, f"{arguments}: {done.stderr!r} does not name {named}")
+
+
+def vast(lab):
+    """Some devices take any MTU; a frame of that size would not fit what is read into."""
+    node = lab.node("a")
+    node.ip("link set lo mtu 65537")
+    check_refused(lab, node, ["-e", "link wan lo lo"], "its MTU is 65537: expected at most 65536")
+
+
 def wrong(lab):
     """Exit code 2 and one line that names what is wrong."""
     node = lab.node("a")
     for arguments, named in WRONG:
-        done = node.run([lab.bin_dir / PROGRAM, *arguments], limit_s=10)
-        expect_equal((done.returncode, len(done.stderr.splitlines()), done.stdout), (2, 1, ""),
-                     f"{arguments}: {done.stderr}")
-        expect(named in done.stderr, f"{arguments}: {done.stderr!r} does not name {named}")
+        check_refused(lab, node, arguments, named)
     for option in ("--help", "--version"):
         done = node.run([lab.bin_dir / PROGRAM, option])
         expect(done.returncode == 0 and done.stdout and not done.stderr, f"{option}: {done}")
@@ -331,5 +342,6 @@ SCENARIOS = [
     Scenario("tun", tun),
     Scenario("gone", gone),
     Scenario("namespaces", namespaces),
+    Scenario("vast", vast),
     Scenario("wrong", wrong),
 ]
