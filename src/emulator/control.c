@@ -1,21 +1,28 @@
-/* Lines from descriptors to execute(), replies back. A client that does not read its replies is
- * closed: nobody holds up the packets. */
+/* Lines from descriptors to execute(), replies back. Nobody holds up the packets: a client that
+ * does not read its replies is closed; while nobody reads standard output, standard input is not
+ * read. */
 #include "emulator/control.h"
 
 #include "emulator/execute.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 struct talker {
-	struct watch watch;
+	struct watch watch; /* of what it says */
 	struct list node;
 	struct control *control;
 	int fd;
 	bool is_stdin;
+	struct watch room; /* of standard output, while something waits for it: */
+	char *rest;	   /* of a reply, */
+	size_t rest_len;
+	size_t at, count; /* and what was read and is not yet obeyed */
+	char bytes[COMMAND_BYTES_MAX];
 	size_t len;
 	bool is_cut; /* the line is too long: its rest is skipped */
 	char line[COMMAND_BYTES_MAX];
@@ -27,11 +34,15 @@ void control_init(struct control *c, struct emulator *e)
 	list_init(&c->talkers);
 }
 
+/* When a reply still waits, the emulator is at its end, and may wait for who reads it. */
 static void hang_up(struct talker *t)
 {
 	struct control *c = t->control;
 
-	emulator_unwatch(c->emulator, t->fd);
+	emulator_unwatch(c->emulator, t->rest ? STDOUT_FILENO : t->fd);
+	if (t->rest)
+		fwrite(t->rest, 1, t->rest_len, stdout);
+	free(t->rest);
 	if (t->is_stdin)
 		c->emulator->is_ending = true;
 	else
@@ -52,14 +63,47 @@ void control_done(struct control *c)
 	unlink(c->address.sun_path);
 }
 
-/* All of it, or the talker is gone: false then. */
+/* To standard output, what there is room for; to nobody, all of it. The flag is not ours alone:
+ * other processes may write there. */
+static size_t speak(const char *reply, size_t len)
+{
+	int flags = fcntl(STDOUT_FILENO, F_GETFL);
+	size_t said = 0;
+	ssize_t n;
+
+	fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
+	do {
+		n = write(STDOUT_FILENO, reply + said, len - said);
+		said += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && said < len);
+	if (n < 0 && errno != EAGAIN)
+		said = len;
+	fcntl(STDOUT_FILENO, F_SETFL, flags);
+	return said;
+}
+
+/* A reply on standard output. False: it waits for room, and so do further commands. */
+static bool say(struct talker *t, const char *reply, size_t len)
+{
+	size_t said = speak(reply, len);
+
+	if (said == len)
+		return true;
+	t->rest_len = len - said;
+	t->rest = malloc(t->rest_len);
+	if (!t->rest)
+		abort();
+	memcpy(t->rest, reply + said, t->rest_len);
+	emulator_unwatch(t->control->emulator, t->fd);
+	emulator_watch_room(t->control->emulator, STDOUT_FILENO, &t->room);
+	return false;
+}
+
+/* All of it; or false, and the talker is gone or waits. */
 static bool answer(struct talker *t, const char *reply, size_t len)
 {
-	if (t->is_stdin) {
-		fwrite(reply, 1, len, stdout);
-		fflush(stdout);
-		return true;
-	}
+	if (t->is_stdin)
+		return say(t, reply, len);
 	if (send(t->fd, reply, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len)
 		return true;
 	hang_up(t);
@@ -95,15 +139,17 @@ static bool obey_line(struct talker *t)
 	return is_cut ? answer(t, too_long, sizeof(too_long) - 1) : obey(t, t->line);
 }
 
-static void take(struct talker *t, const char *bytes, size_t len)
+static void take(struct talker *t)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] == '\n') {
+	while (t->at < t->count) {
+		char byte = t->bytes[t->at++];
+
+		if (byte == '\n') {
 			if (!obey_line(t))
 				return;
 		} else if (t->len + 1 < sizeof(t->line)) {
 			/* A NUL would hide what follows; it is no printable byte, and refused. */
-			t->line[t->len++] = bytes[i] ? bytes[i] : '\1';
+			t->line[t->len++] = byte ? byte : '\1';
 		} else {
 			t->is_cut = true;
 		}
@@ -113,13 +159,31 @@ static void take(struct talker *t, const char *bytes, size_t len)
 static void on_bytes(struct watch *w)
 {
 	struct talker *t = container_of(w, struct talker, watch);
-	char bytes[COMMAND_BYTES_MAX];
-	ssize_t n = read(t->fd, bytes, sizeof(bytes));
+	ssize_t n = read(t->fd, t->bytes, sizeof(t->bytes));
 
+	t->at = 0;
+	t->count = n > 0 ? (size_t)n : 0;
 	if (n > 0)
-		take(t, bytes, (size_t)n);
+		take(t);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		hang_up(t);
+}
+
+/* Of standard output, where a reply waits. */
+static void on_room(struct watch *w)
+{
+	struct talker *t = container_of(w, struct talker, room);
+	size_t said = speak(t->rest, t->rest_len);
+
+	t->rest_len -= said;
+	memmove(t->rest, t->rest + said, t->rest_len);
+	if (t->rest_len > 0)
+		return;
+	free(t->rest);
+	t->rest = NULL;
+	emulator_unwatch(t->control->emulator, STDOUT_FILENO);
+	emulator_watch(t->control->emulator, t->fd, &t->watch);
+	take(t);
 }
 
 static int talk(struct control *c, int fd, bool is_stdin)
@@ -129,7 +193,11 @@ static int talk(struct control *c, int fd, bool is_stdin)
 
 	if (!t)
 		return -ENOMEM;
-	*t = (struct talker){.watch = {on_bytes}, .control = c, .fd = fd, .is_stdin = is_stdin};
+	*t = (struct talker){.watch = {on_bytes},
+			     .control = c,
+			     .fd = fd,
+			     .is_stdin = is_stdin,
+			     .room = {on_room}};
 	err = emulator_watch(c->emulator, fd, &t->watch);
 	if (err) {
 		free(t);
@@ -189,7 +257,7 @@ int control_listen(struct control *c, const char *path)
 		return err;
 	}
 	c->listen_fd = fd;
-	c->watch.on_readable = on_client;
+	c->watch.on_ready = on_client;
 	if (listen(fd, (int)TALKERS_MAX) < 0)
 		return -errno;
 	return emulator_watch(c->emulator, fd, &c->watch);

@@ -62,11 +62,21 @@ void emulator_done(struct emulator *e)
 	free(e->inbox);
 }
 
-int emulator_watch(struct emulator *e, int fd, struct watch *w)
+static int watch(struct emulator *e, int fd, uint32_t events, struct watch *w)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = w};
+	struct epoll_event event = {.events = events, .data.ptr = w};
 
 	return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int emulator_watch(struct emulator *e, int fd, struct watch *w)
+{
+	return watch(e, fd, EPOLLIN, w);
+}
+
+int emulator_watch_room(struct emulator *e, int fd, struct watch *w)
+{
+	return watch(e, fd, EPOLLOUT, w);
 }
 
 void emulator_unwatch(struct emulator *e, int fd)
@@ -203,7 +213,7 @@ int emulator_run(struct emulator *e)
 		for (int i = 0; i < count; i++) {
 			struct watch *w = events[i].data.ptr;
 
-			w->on_readable(w);
+			w->on_ready(w);
 		}
 	}
 	return 0;

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is done when a descriptor of the loop is readable. Its owner embeds it. */
+/* What is done when a descriptor of the loop is ready. Its owner embeds it. */
 struct watch {
-	void (*on_readable)(struct watch *w);
+	void (*on_ready)(struct watch *w);
 };
 
 struct emulator {
@@ -29,8 +29,10 @@ struct emulator {
 int emulator_init(struct emulator *e, uint64_t seed);
 void emulator_done(struct emulator *e);
 
-/* The owner unwatches before it closes the descriptor or frees the watch. */
+/* Until it is readable, or has room. The owner unwatches before it closes the descriptor or frees
+ * the watch. */
 int emulator_watch(struct emulator *e, int fd, struct watch *w);
+int emulator_watch_room(struct emulator *e, int fd, struct watch *w);
 void emulator_unwatch(struct emulator *e, int fd);
 
 /* Joins two interfaces. -errno with one line in `ret_why`. */

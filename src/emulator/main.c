@@ -227,6 +227,7 @@ static enum exit_code run(struct emulator *e, const struct options *o)
 	struct ending ending;
 	struct control control;
 	enum exit_code code;
+	bool has_begun;
 	int err = watch_signals(&ending, e);
 
 	if (err)
@@ -235,16 +236,18 @@ static enum exit_code run(struct emulator *e, const struct options *o)
 	code = open_control(&control, o);
 	if (code == EXIT_DONE)
 		code = begin(e, o);
-	if (code == EXIT_DONE) {
+	has_begun = code == EXIT_DONE;
+	if (has_begun) {
 		hurry(o);
 		puts("ready");
 		fflush(stdout);
 		err = emulator_run(e);
 		if (err)
 			code = fail_exit("epoll: %s", strerror(-err));
-		report(e, NULL, stdout);
 	}
 	control_done(&control);
+	if (has_begun)
+		report(e, NULL, stdout);
 	close(ending.fd);
 	return code;
 }

@@ -4,11 +4,14 @@ offloads, for IPv6, over TUN devices; faults act at once and end; commands are a
     a ---(emulator)--- b
 """
 
+import fcntl
 import json
 import os
 import re
 import signal
 import socket
+import struct
+import termios
 
 from lab import Process, expect, expect_equal, wait_for
 from links import PROGRAM, Emulator, carrier
@@ -282,6 +285,34 @@ def check_control(path):
                    f"{said[:50]!r} was answered {reply[:200]!r}")
 
 
+def replies_unread(lab):
+    """Whoever does not read the replies holds up his own commands and no packets."""
+    emulator, link = pair(lab)
+    ping(link)
+    stdin, stdout = emulator.popen.stdin, emulator.popen.stdout
+    stdin.write(b"stats\n" * 500)
+    stdin.flush()
+    wait_for(lambda: is_full(stdout), "standard output is full")
+    expect_equal(ping(link, 3)[0], 3, "replies to ping meanwhile")
+    said = [stdout.readline().decode() for _ in range(500)]
+    expect(all(json.loads(line.removeprefix("ok "))["links"] for line in said), "each is whole")
+    stdin.write(b"stats\n" * 500)
+    stdin.flush()
+    wait_for(lambda: is_full(stdout), "standard output is full again")
+    emulator.signal(signal.SIGTERM)
+    *said, last = stdout.read().decode().splitlines()
+    expect(said and all(json.loads(line.removeprefix("ok "))["links"] for line in said),
+           "what was begun is ended")
+    expect(json.loads(last)["links"], "the statistics at the end")
+    emulator.succeed()
+
+
+def is_full(pipe):
+    """But for the rest of a page."""
+    unread = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+    return unread > fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) - 4096
+
+
 WRONG = [
     ([], "--command"),
     (["--dance"], "--dance"),
@@ -342,6 +373,7 @@ SCENARIOS = [
     Scenario("tun", tun),
     Scenario("gone", gone),
     Scenario("namespaces", namespaces),
+    Scenario("replies_unread", replies_unread),
     Scenario("vast", vast),
     Scenario("wrong", wrong),
 ]
