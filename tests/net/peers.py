@@ -188,3 +188,12 @@ def expect_reset(sock, who, sending=None):
         if isinstance(sending.error, ConnectionResetError):
             return
     raise Failure(f"{who}: a clean end where a reset was due")
+
+
+def expect_refused(dial, who):
+    """What `dial` connects must end with ECONNRESET, which may come before it returns."""
+    try:
+        sock = dial()
+    except ConnectionResetError:
+        return
+    expect_reset(sock, who)
