@@ -6,26 +6,32 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Two tables, so that neither is wider than a terminal: the paths as connections, */
 static const struct column path_columns[] = {
+	{"TUNNEL", "tunnel", CELL_SHORT_ID},   {"WORKER", "worker", CELL_COUNT},
+	{"SIDE", "side", CELL_TEXT},	       {"PEER", "peer", CELL_TEXT},
+	{"LISTENER", "listener", CELL_TEXT},   {"STATE", "state", CELL_TEXT},
+	{"RATIO", "ratio", CELL_COUNT},	       {"SHARE", "share", CELL_SHARE},
+	{"RATE", "rate_bps", CELL_RATE},       {"RTT", "rtt_us", CELL_RTT},
+	{"BASE-RTT", "base_rtt_us", CELL_RTT}, {"HOP-RTT", "hop_rtt_us", CELL_RTT},
+	{"DIALS", "dials", CELL_COUNT},	       {"LOSSES", "losses", CELL_COUNT},
+	{"REDIALS", "redials", CELL_COUNT},    {"WHY", "why", CELL_TEXT},
+};
+
+/* and what became of the bytes on them. */
+static const struct column path_bytes_columns[] = {
 	{"TUNNEL", "tunnel", CELL_SHORT_ID},
 	{"WORKER", "worker", CELL_COUNT},
-	{"SIDE", "side", CELL_TEXT},
 	{"PEER", "peer", CELL_TEXT},
-	{"LISTENER", "listener", CELL_TEXT},
-	{"STATE", "state", CELL_TEXT},
-	{"RATIO", "ratio", CELL_COUNT},
-	{"SHARE", "share", CELL_SHARE},
-	{"RATE", "rate_bps", CELL_RATE},
-	{"RTT", "rtt_us", CELL_RTT},
-	{"BASE-RTT", "base_rtt_us", CELL_RTT},
-	{"HOP-RTT", "hop_rtt_us", CELL_RTT},
 	{"IN-FLIGHT", "inflight_bytes", CELL_BYTES},
+	{"CAP", "cap_bytes", CELL_BYTES},
 	{"SENT", "sent_bytes", CELL_BYTES},
 	{"RESENT", "resent_bytes", CELL_BYTES},
 	{"RECEIVED", "received_bytes", CELL_BYTES},
-	{"LOSSES", "losses", CELL_COUNT},
+	{"DUPLICATE", "duplicate_bytes", CELL_BYTES},
 	{"STALLS", "stalls", CELL_COUNT},
-	{"WHY", "why", CELL_TEXT},
+	{"PARKS", "parks", CELL_COUNT},
+	{"DOUBT", "doubt_us", CELL_RTT},
 };
 
 static const struct column session_columns[] = {
@@ -145,7 +151,11 @@ static void print_scheduler(FILE *out, const json_t *reply)
 
 static void print_paths(FILE *out, const json_t *reply)
 {
-	table_print(out, path_columns, COUNT(path_columns), json_object_get(reply, "paths"));
+	const json_t *paths = json_object_get(reply, "paths");
+
+	table_print(out, path_columns, COUNT(path_columns), paths);
+	fputc('\n', out);
+	table_print(out, path_bytes_columns, COUNT(path_bytes_columns), paths);
 }
 
 static void print_sessions(FILE *out, const json_t *reply)

@@ -83,6 +83,10 @@ static const struct metric path_metrics[] = {
 	 "Times that nothing sent on the connection arrived for long."},
 	{NULL, "redials", "mpp_path_redials_total", "counter", 0,
 	 "Stalled connections that a fresh one has replaced."},
+	{NULL, "parks", "mpp_path_parks_total", "counter", 0,
+	 "Times that the path was spared because others had filled its queue."},
+	{NULL, "doubt_us", "mpp_path_doubt_seconds", "gauge", US,
+	 "By how much bytes on the path were late of late."},
 };
 
 static void print_head(FILE *out, const char *name, const char *type, const char *help)
@@ -173,7 +177,29 @@ static bool is_text(const json_t *from, const char *key, const char *text)
 	return value && strcmp(value, text) == 0;
 }
 
-/* States are words in the JSON and 0 or 1 here. */
+/* The state that each path is in, and why, as labels of a 1. */
+static void print_path_states(FILE *out, const json_t *paths)
+{
+	static const char *const names[] = {"tunnel", "worker", "index", "side",
+					    "peer",   "state",	"why"};
+	bool has_head = false;
+
+	for (size_t i = 0; i < json_array_size(paths); i++) {
+		const json_t *path = json_array_get(paths, i);
+
+		if (!json_is_string(json_object_get(path, "state")))
+			continue;
+		if (!has_head)
+			print_head(out, "mpp_path_state", "gauge",
+				   "The state the path is in, and why; always 1.");
+		has_head = true;
+		fputs("mpp_path_state", out);
+		print_labels(out, path, names, sizeof(names) / sizeof(names[0]));
+		fputs(" 1\n", out);
+	}
+}
+
+/* States are words in the JSON; here what is on or off is 0 or 1. */
 static void print_states(FILE *out, const json_t *stats, const json_t *paths)
 {
 	static const char *const names[] = {"module", "version", "scheduler"};
@@ -199,6 +225,7 @@ void metrics_print(FILE *out, const json_t *stats)
 	const json_t *paths = json_object_get(stats, "paths");
 
 	print_states(out, stats, paths);
+	print_path_states(out, paths);
 	for (size_t i = 0; i < sizeof(module_metrics) / sizeof(module_metrics[0]); i++)
 		print_module_metric(out, &module_metrics[i], stats);
 	for (size_t i = 0; i < sizeof(path_metrics) / sizeof(path_metrics[0]); i++)

@@ -75,12 +75,40 @@ static void a_proxys_hops_have_fewer_columns(void **state)
 	       " \"peer\": \"10.0.0.3:70\", \"state\": \"down\", \"why\": \"refused\","
 	       " \"ratio\": 20, \"hop_rtt_us\": 0, \"sent_bytes\": 0, \"received_bytes\": 0,"
 	       " \"losses\": 1}]}",
-	       "TUNNEL    WORKER  SIDE     PEER         LISTENER     STATE  RATIO  HOP-RTT  SENT"
-	       "  RECEIVED  LOSSES  WHY\n"
-	       "abcdefgh       0  listen   10.0.0.1:5   10.0.0.2:70  up        10  1.50 ms   1 B"
-	       "       0 B       -  -\n"
-	       "abcdefgh       0  backend  10.0.0.3:70  -            down      20  0.00 ms   0 B"
-	       "       0 B       1  refused\n");
+	       "TUNNEL    WORKER  SIDE     PEER         LISTENER     STATE  RATIO  HOP-RTT  LOSSES"
+	       "  WHY\n"
+	       "abcdefgh       0  listen   10.0.0.1:5   10.0.0.2:70  up        10  1.50 ms       -"
+	       "  -\n"
+	       "abcdefgh       0  backend  10.0.0.3:70  -            down      20  0.00 ms       1"
+	       "  refused\n"
+	       "\n"
+	       "TUNNEL    WORKER  PEER         SENT  RECEIVED\n"
+	       "abcdefgh       0  10.0.0.1:5    1 B       0 B\n"
+	       "abcdefgh       0  10.0.0.3:70   0 B       0 B\n");
+}
+
+/* All that an end measures, each value where its title says. */
+static void an_ends_paths_have_all_columns(void **state)
+{
+	(void)state;
+	expect("paths",
+	       "{\"paths\": [{\"tunnel\": \"abcdefghij\", \"worker\": 1, \"side\": \"backend\","
+	       " \"peer\": \"10.0.0.1:70\", \"state\": \"stalled\", \"why\": \"silent\","
+	       " \"index\": 5, \"ratio\": 3, \"share\": 0.25, \"rate_bps\": 100000000,"
+	       " \"base_rtt_us\": 20000, \"rtt_us\": 25250, \"hop_rtt_us\": 9870,"
+	       " \"inflight_bytes\": 65536, \"cap_bytes\": 131072, \"sent_bytes\": 4194304,"
+	       " \"resent_bytes\": 1, \"received_bytes\": 2048, \"duplicate_bytes\": 12,"
+	       " \"doubt_us\": 1230, \"stalls\": 4, \"parks\": 7, \"dials\": 11, \"losses\": 9,"
+	       " \"redials\": 8}]}",
+	       "TUNNEL    WORKER  SIDE     PEER         STATE    RATIO   SHARE          RATE"
+	       "       RTT  BASE-RTT  HOP-RTT  DIALS  LOSSES  REDIALS  WHY\n"
+	       "abcdefgh       1  backend  10.0.0.1:70  stalled      3  25.0 %  100.0 Mbit/s"
+	       "  25.25 ms  20.00 ms  9.87 ms     11       9        8  silent\n"
+	       "\n"
+	       "TUNNEL    WORKER  PEER         IN-FLIGHT        CAP     SENT  RESENT  RECEIVED"
+	       "  DUPLICATE  STALLS  PARKS    DOUBT\n"
+	       "abcdefgh       1  10.0.0.1:70   64.0 KiB  128.0 KiB  4.0 MiB     1 B   2.0 KiB"
+	       "       12 B       4      7  1.23 ms\n");
 }
 
 static void a_table_without_rows_has_its_titles(void **state)
@@ -117,6 +145,7 @@ int main(void)
 		cmocka_unit_test(one_line_says_what_was_done),
 		cmocka_unit_test(tables_are_aligned),
 		cmocka_unit_test(a_proxys_hops_have_fewer_columns),
+		cmocka_unit_test(an_ends_paths_have_all_columns),
 		cmocka_unit_test(a_table_without_rows_has_its_titles),
 		cmocka_unit_test(stats_name_their_units),
 		cmocka_unit_test(nothing_drives_the_terminal),

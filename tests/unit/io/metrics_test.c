@@ -44,7 +44,8 @@ static void a_path_has_its_labels_and_base_units(void **state)
 		" \"[::1]:7\", \"state\": \"up\", \"rtt_us\": 1500, \"sent_bytes\": 5, \"share\": "
 		"0.25},"
 		"{\"tunnel\": \"ab\", \"worker\": 0, \"index\": 2, \"side\": \"backend\", \"peer\":"
-		" \"a\\\"\\\\\\nb\", \"state\": \"down\", \"sent_bytes\": 6}]}");
+		" \"a\\\"\\\\\\nb\", \"state\": \"down\", \"why\": \"refused\","
+		" \"sent_bytes\": 6, \"parks\": 3, \"doubt_us\": 2500}]}");
 
 	(void)state;
 	assert_non_null(strstr(text, "mpp_info{module=\"ingress\",version=\"1.2\","
@@ -60,6 +61,16 @@ static void a_path_has_its_labels_and_base_units(void **state)
 				     "mpp_path_sent_bytes_total" FIRST " 5\n"
 				     "mpp_path_sent_bytes_total" SECOND " 6\n"));
 	assert_non_null(strstr(text, "mpp_path_up" FIRST " 1\nmpp_path_up" SECOND " 0\n"));
+	assert_non_null(strstr(text, "# TYPE mpp_path_state gauge\n"
+				     "mpp_path_state{tunnel=\"ab\",worker=\"0\",index=\"1\","
+				     "side=\"backend\",peer=\"[::1]:7\",state=\"up\",why=\"\"} 1\n"
+				     "mpp_path_state{tunnel=\"ab\",worker=\"0\",index=\"2\","
+				     "side=\"backend\",peer=\"a\\\"\\\\\\nb\",state=\"down\","
+				     "why=\"refused\"} 1\n"));
+	assert_non_null(strstr(text, "# TYPE mpp_path_parks_total counter\n"
+				     "mpp_path_parks_total" SECOND " 3\n"));
+	assert_non_null(strstr(text, "# TYPE mpp_path_doubt_seconds gauge\n"
+				     "mpp_path_doubt_seconds" SECOND " 0.0025\n"));
 	assert_non_null(strstr(text, "\nmpp_path_rtt_seconds" FIRST " 0.0015\n"));
 	assert_non_null(strstr(text, "\nmpp_path_share_ratio" FIRST " 0.25\n"));
 	assert_int_equal(occurrences(text, "mpp_path_rtt_seconds{"), 1);
@@ -73,6 +84,7 @@ static void what_is_not_there_is_left_out(void **state)
 	(void)state;
 	assert_null(strstr(text, "mpp_workers"));
 	assert_null(strstr(text, "mpp_path_dials_total"));
+	assert_null(strstr(text, "mpp_path_state"));
 	assert_non_null(strstr(text, "\nmpp_draining 0\n"));
 	assert_int_equal(occurrences(text, "# HELP"), 3);
 	free(text);
