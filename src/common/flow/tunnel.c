@@ -212,6 +212,7 @@ void tunnel_drain_path(struct tunnel *t, struct path *p)
 	p->state = PATH_DRAINING;
 	p->why = "it is to be closed";
 	p->owes_drain = true;
+	watch_leaves(t, p);
 	tunnel_update_alive(t);
 }
 
@@ -249,6 +250,7 @@ void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us)
 	bool is_drained = p->has_sent_drain && p->has_got_drain;
 
 	take_out(t, p);
+	watch_leaves(t, p);
 	p->state = PATH_GONE;
 	p->user = NULL;
 	if (!is_drained)

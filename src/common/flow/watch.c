@@ -153,10 +153,9 @@ static uint64_t patience_us(const struct path *p)
 	return p->rtt_us + max_u64(4 * p->rttvar_us, PATH_STALL_SLACK_MS * US_PER_MS);
 }
 
-/* One that is slow is better than none. */
-static void unpark_if_needed(struct tunnel *t, const struct path *leaves)
+void watch_leaves(struct tunnel *t, const struct path *p)
 {
-	if (tunnel_has_other_active(t, leaves))
+	if (tunnel_has_other_active(t, p))
 		return;
 	for (size_t i = 0; i < t->path_count; i++)
 		if (t->paths[i]->state == PATH_PARKED)
@@ -171,7 +170,7 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 	if (p->state != PATH_ACTIVE && p->state != PATH_PARKED)
 		return;
 	if (p->state == PATH_ACTIVE)
-		unpark_if_needed(t, p);
+		watch_leaves(t, p);
 	hold_ms = min_u64(HOLD_FIRST_MS << min_u64(p->stalls_lately, 8), HOLD_MAX_MS);
 	p->hold_until_us = is_again ? now_us + hold_ms * US_PER_MS : now_us;
 	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;

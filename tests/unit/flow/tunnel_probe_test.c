@@ -173,6 +173,34 @@ static void a_parked_path_is_taken_back_when_the_others_stall(void **state)
 	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[0]);
 }
 
+static void a_parked_path_is_taken_back_when_the_others_are_lost(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+
+	park(w, 0);
+	skip_sent(w);
+	path_lost(w, 1);
+	assert_int_equal(w->paths[0]->state, PATH_ACTIVE);
+	user_sends(w, u, 100);
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[0]);
+}
+
+static void a_parked_path_is_taken_back_when_the_others_are_drained(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+
+	park(w, 0);
+	skip_sent(w);
+	tunnel_drain_path(w->t, w->paths[1]);
+	run(w);
+	assert_ptr_equal(expect_frame(w, FRAME_DRAIN, 0)->path, w->paths[1]);
+	assert_int_equal(w->paths[0]->state, PATH_ACTIVE);
+	user_sends(w, u, 100);
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[0]);
+}
+
 /* ---- when probes go out ---- */
 
 /* Once a second while it is idle beside others that are used: that is two times here. */
@@ -362,6 +390,8 @@ int main(void)
 		initiator_test(a_parked_path_gets_nothing_new),
 		initiator_test(a_parked_path_is_taken_back),
 		initiator_test(a_parked_path_is_taken_back_when_the_others_stall),
+		initiator_test(a_parked_path_is_taken_back_when_the_others_are_lost),
+		initiator_test(a_parked_path_is_taken_back_when_the_others_are_drained),
 		initiator_test(an_idle_path_is_probed_while_the_tunnel_is_used),
 		initiator_test(a_probe_that_is_lost_is_sent_again),
 		initiator_test(nothing_is_sent_on_a_prepared_path),
