@@ -15,13 +15,21 @@ static void on_timer(uv_timer_t *timer);
 
 /* ---- dialling ---- */
 
-/* How long a connect may take: what the last connection's RTT says, as far as there was one. */
+/* As far as it is known: of the subflow that is there, or the last one that was, which may have
+ * measured what this one was not given the time for. */
+static uint64_t hop_rtt_us(const struct uplink *u)
+{
+	return max_u64(u->hop_rtt_us, u->subflow ? subflow_hop_rtt_us(u->subflow) : 0);
+}
+
+/* How long a connect may take. */
 static uint32_t dial_wait_ms(const struct uplink *u)
 {
-	if (u->hop_rtt_us == 0)
+	uint64_t rtt_us = hop_rtt_us(u);
+
+	if (rtt_us == 0)
 		return DIAL_WAIT_MAX_MS;
-	return (uint32_t)min_u64(max_u64(DIAL_WAIT_MS, 4 * u->hop_rtt_us / US_PER_MS),
-				 DIAL_WAIT_MAX_MS);
+	return (uint32_t)min_u64(max_u64(DIAL_WAIT_MS, 4 * rtt_us / US_PER_MS), DIAL_WAIT_MAX_MS);
 }
 
 static struct subflow *dial(struct uplink *u)
@@ -55,7 +63,7 @@ static void drop_fresh(struct uplink *u)
 
 static void dial_fresh(struct uplink *u)
 {
-	uint64_t life_ms = max_u64(FRESH_DIAL_MS, 4 * u->hop_rtt_us / US_PER_MS);
+	uint64_t life_ms = max_u64(FRESH_DIAL_MS, 4 * hop_rtt_us(u) / US_PER_MS);
 
 	drop_fresh(u);
 	u->fresh = dial(u);

@@ -204,6 +204,44 @@ static void attempts_follow_each_other(void **state)
 	close(second);
 }
 
+/* The test answers a PING so late that the hop looks long. */
+static void answer_late(struct fixture *f, int fd, uint64_t late_ms)
+{
+	uint8_t hello[FRAME_HEADER_BYTES + HELLO_PAYLOAD_MAX];
+	uint8_t bytes[FRAME_HEADER_BYTES + sizeof(uint64_t)];
+	uint64_t until_us;
+
+	assert_in_range(recv(fd, hello, sizeof(hello), 0), FRAME_HEADER_BYTES, sizeof(hello));
+	await(&f->t.w, recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) == sizeof(bytes));
+	assert_int_equal(bytes[0], FRAME_PING);
+	until_us = clock_now_us() + late_ms * US_PER_MS;
+	await(&f->t.w, clock_now_us() >= until_us);
+	bytes[0] = FRAME_PONG;
+	send_all(fd, bytes, sizeof(bytes));
+	await(&f->t.w, subflow_hop_rtt_us(f->uplink.subflow) >= late_ms * US_PER_MS);
+}
+
+/* Connecting and HELLO take two round trips: the first subflow's RTT counts while it is there. */
+static void on_a_long_hop_an_attempt_lives_longer(void **state)
+{
+	enum { RTT_MS = 300 };
+	struct fixture *f = *state;
+	int old = accept_up(f), fresh;
+	uint64_t until_us;
+
+	answer_late(f, old, RTT_MS);
+	begin_stall(f, old);
+	fresh = accept_one(f);
+	until_us = clock_now_us() + 2 * RTT_MS * US_PER_MS;
+	await(&f->t.w, clock_now_us() >= until_us);
+	answer(f, fresh);
+	await(&f->t.w, f->ups == 2);
+	assert_int_equal(f->uplink.dials, 2);
+	assert_int_equal(f->uplink.redials, 1);
+	close(old);
+	close(fresh);
+}
+
 static void recovery_drops_the_attempt(void **state)
 {
 	struct fixture *f = *state;
@@ -305,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_fresh_connection_replaces_a_stalled_one),
 		test(attempts_follow_each_other),
+		test(on_a_long_hop_an_attempt_lives_longer),
 		test(recovery_drops_the_attempt),
 		test(a_stalled_one_may_die_before_another_is_up),
 		test(a_fresh_one_may_not_be_acceptable),
