@@ -6,6 +6,7 @@
 #include "common/module/daemon.h"
 #include "common/module/end.h"
 #include "common/module/gate.h"
+#include "common/module/pending.h"
 #include "common/module/topo.h"
 
 /* What the main thread has. */
@@ -47,11 +48,10 @@ struct egress_worker {
 	size_t tunnel_count, ending_count; /* ending: taken out, not freed yet */
 	struct tunnel_counters gone;	   /* of tunnels that have ended */
 	char server_why[128];		   /* how the last session reached the server; "": well */
-	struct task *drain;		   /* close waits for the sessions */
 	json_t *left_behind;		   /* tunnels that it cannot change, meanwhile */
-	struct task *leave;		   /* a topology change waits for the legs that leave */
-	uint64_t drain_until_us, leave_until_us;
-	uv_timer_t tick; /* looks at what these wait for */
+	struct pending leave;		   /* a topology change waits for the legs that leave */
+	struct pending drain;		   /* close waits for the sessions */
+	bool is_ending;			   /* since then nothing new is taken */
 	bool is_stopping;
 };
 
@@ -69,15 +69,10 @@ void egress_close_leg(struct leg *leg);
 /* ---- tasks.c ---- */
 task_run egress_health, egress_stats, egress_paths, egress_sessions, egress_reset, egress_drain,
 	egress_stop, egress_set_scheduler;
-
-/* Looks at what is waited for, every TICK_MS until nothing is. */
-void egress_start_tick(struct egress_worker *ew);
+pending_check egress_is_idle;
 
 /* ---- topo.c ---- */
-/* Called from the worker's tick while a topology change waits for legs that leave. */
-void egress_look_at_leaving(struct egress_worker *ew);
-/* Ends the waiting, if there is any. */
-void egress_stop_leaving(struct egress_worker *ew);
+pending_check egress_are_gone;
 control_handle egress_topo_pre, egress_topo_commit, egress_topo_abort, egress_set_weight,
 	egress_add_path, egress_remove_path;
 

@@ -10,7 +10,8 @@ static int start(struct daemon *d)
 	char why[256];
 
 	topo_init(&eg->topo, d->conf.listen, d->conf.listen_count);
-	if (gate_open(&eg->gate, d, d->conf.listen, d->conf.listen_count, egress_arrived, why) < 0) {
+	if (gate_open(&eg->gate, d, d->conf.listen, d->conf.listen_count, egress_arrived, why) <
+	    0) {
 		log_error("%s", why);
 		return 2;
 	}

@@ -1,7 +1,5 @@
 /* What the comm socket asks of one egress worker. */
-#include "common/base/clock.h"
 #include "common/base/hostport.h"
-#include "common/base/limits.h"
 #include "common/module/report.h"
 #include "egress/egress.h"
 
@@ -141,30 +139,9 @@ void egress_set_scheduler(struct worker *w, struct task *task)
 
 /* ---- ending ---- */
 
-static void finish_drain(struct egress_worker *ew)
+json_t *egress_is_idle(void *user, bool is_late)
 {
-	struct task *task = ew->drain;
-
-	ew->drain = NULL;
-	if (task)
-		task_done(task, NULL);
-}
-
-static void on_tick(uv_timer_t *tick)
-{
-	struct egress_worker *ew = tick->data;
-
-	if (ew->drain && (session_count(ew) == 0 || worker_now(ew->worker) >= ew->drain_until_us))
-		finish_drain(ew);
-	if (ew->leave)
-		egress_look_at_leaving(ew);
-	if (!ew->drain && !ew->leave)
-		uv_timer_stop(tick);
-}
-
-void egress_start_tick(struct egress_worker *ew)
-{
-	uv_timer_start(&ew->tick, on_tick, 0, TICK_MS);
+	return session_count(user) == 0 || is_late ? json_object() : NULL;
 }
 
 void egress_drain(struct worker *w, struct task *task)
@@ -172,19 +149,17 @@ void egress_drain(struct worker *w, struct task *task)
 	struct egress_worker *ew = w->user;
 	json_int_t drain_ms = json_integer_value(json_object_get(task_args(task), "drain_ms"));
 
-	ew->drain = task;
-	ew->drain_until_us = worker_now(w) + (uint64_t)drain_ms * US_PER_MS;
-	egress_start_tick(ew);
+	ew->is_ending = true;
+	pending_begin(&ew->drain, task, (uint64_t)drain_ms);
 }
 
 void egress_stop(struct worker *w, struct task *task)
 {
 	struct egress_worker *ew = w->user;
 
-	ew->is_stopping = true;
-	finish_drain(ew);
-	egress_stop_leaving(ew);
-	uv_close((uv_handle_t *)&ew->tick, NULL);
+	ew->is_ending = ew->is_stopping = true;
+	pending_close(&ew->drain);
+	pending_close(&ew->leave);
 	list_for_each_safe(node, &ew->tunnels) {
 		tunnel_send_close(tunnel_of(node)->end.tunnel);
 		egress_end_tunnel(tunnel_of(node));

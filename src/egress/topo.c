@@ -1,7 +1,6 @@
 /* Changing the listeners while the egress runs: update_topo_pre binds the new ones beside the
  * old, update_topo closes those that are not wanted any more and drains the subflows that came in
  * by them, of every tunnel that has others. */
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "egress/egress.h"
 
@@ -51,26 +50,14 @@ static size_t close_drained(struct egress_tunnel *t, bool is_late)
 	return left;
 }
 
-void egress_look_at_leaving(struct egress_worker *ew)
+json_t *egress_are_gone(void *user, bool is_late)
 {
-	bool is_late = worker_now(ew->worker) >= ew->leave_until_us;
+	struct egress_worker *ew = user;
 	size_t left = 0;
 
 	list_for_each(node, &ew->tunnels)
 		left += close_drained(container_of(node, struct egress_tunnel, node), is_late);
-	if (left == 0)
-		egress_stop_leaving(ew);
-}
-
-void egress_stop_leaving(struct egress_worker *ew)
-{
-	struct task *task = ew->leave;
-
-	ew->leave = NULL;
-	if (task)
-		task_done(task, json_pack("{s:O}", "tunnels_left_behind", ew->left_behind));
-	json_decref(ew->left_behind);
-	ew->left_behind = NULL;
+	return left ? NULL : json_pack("{s:o}", "tunnels_left_behind", ew->left_behind);
 }
 
 /* A listener's ratio may have changed. */
@@ -104,9 +91,7 @@ static void leave_others(struct worker *w, struct task *task)
 		if (!drain_tunnel(t, addresses, count))
 			json_array_append_new(ew->left_behind, json_string(text));
 	}
-	ew->leave = task;
-	ew->leave_until_us = worker_now(w) + ew->daemon->conf.topo_wait_ms * US_PER_MS;
-	egress_start_tick(ew);
+	pending_begin(&ew->leave, task, ew->daemon->conf.topo_wait_ms);
 }
 
 /* ---- on the main thread ---- */

@@ -28,7 +28,7 @@ static void on_opened(struct end *e, struct session *s, const struct open_info *
 	struct egress_worker *ew = t->owner;
 	const struct conf_address *server = &ew->daemon->conf.backend[0];
 
-	if (ew->drain || ew->is_stopping)
+	if (ew->is_ending)
 		session_reset(s, RESET_CLOSING, "the egress is ending", worker_now(ew->worker));
 	else if (info->target.kind != ADDRESS_NONE)
 		session_reset(s, RESET_REFUSED, "this egress serves its own backend only",
@@ -119,8 +119,7 @@ void egress_close_leg(struct leg *leg)
 	struct egress_tunnel *t = leg->tunnel;
 
 	log_info("subflow from %s is closed", subflow_peer(leg->subflow));
-	if (leg->path)
-		end_remove_path(&t->end, leg->path);
+	end_remove_path(&t->end, leg->path);
 	leg->path = NULL;
 	egress_share_weight(t, &leg->listener);
 	if (leg->is_drained)
@@ -204,24 +203,21 @@ static void on_blocked(struct subflow *sf)
 {
 	struct leg *leg = subflow_user(sf);
 
-	if (leg->path)
-		leg->path->is_blocked = true;
+	end_blocked(leg->path);
 }
 
 static void on_room(struct subflow *sf)
 {
 	struct leg *leg = subflow_user(sf);
 
-	if (leg->path)
-		end_room(&leg->tunnel->end, leg->path);
+	end_room(&leg->tunnel->end, leg->path);
 }
 
 static void on_stalled(struct subflow *sf, bool is_stalled)
 {
 	struct leg *leg = subflow_user(sf);
 
-	if (leg->path)
-		end_stalled(&leg->tunnel->end, leg->path, is_stalled);
+	end_stalled(&leg->tunnel->end, leg->path, is_stalled);
 }
 
 static void on_lost(struct subflow *sf, const char *why)
@@ -230,8 +226,7 @@ static void on_lost(struct subflow *sf, const char *why)
 	struct egress_tunnel *t = leg->tunnel;
 
 	log_info("subflow from %s: %s", subflow_peer(sf), why);
-	if (leg->path)
-		end_remove_path(&t->end, leg->path);
+	end_remove_path(&t->end, leg->path);
 	leg->path = NULL;
 	egress_share_weight(t, &leg->listener);
 	leg_free(leg);
@@ -316,7 +311,7 @@ static void make_room(struct egress_worker *ew)
 /* NULL: it may be taken. `t` is NULL when its tunnel is new here. */
 static const char *refusal(const struct egress_worker *ew, const struct egress_tunnel *t)
 {
-	if (ew->drain || ew->is_stopping)
+	if (ew->is_ending)
 		return "the egress is ending";
 	if (!t && ew->tunnel_count >= TUNNELS_MAX)
 		return "too many tunnels";
@@ -374,8 +369,8 @@ void egress_worker_open(struct daemon *d, struct worker *w)
 	list_init(&ew->tunnels);
 	end_budget_init(&ew->budget, &d->conf);
 	w->chunks = &ew->budget.chunks;
-	uv_timer_init(&w->loop, &ew->tick);
-	ew->tick.data = ew;
+	pending_open(&ew->leave, w, egress_are_gone, ew);
+	pending_open(&ew->drain, w, egress_is_idle, ew);
 }
 
 void egress_worker_freed(struct worker *w)

@@ -6,6 +6,7 @@
 #include "common/io/listener.h"
 #include "common/module/daemon.h"
 #include "common/module/end.h"
+#include "common/module/pending.h"
 #include "common/module/topo.h"
 #include "common/module/uplink.h"
 
@@ -41,11 +42,9 @@ struct ingress_worker {
 	uint64_t accepted; /* clients */
 	struct listener *listener;
 	struct list backends, prepared, leaving;
-	struct task *topo;  /* update_topo waits for the prepared backends, */
-	struct task *leave; /* then for those that leave */
-	struct task *drain; /* close waits for the sessions */
-	uint64_t topo_until_us, leave_until_us, drain_until_us;
-	uv_timer_t tick; /* looks at what these wait for */
+	struct pending rise;  /* update_topo waits for the prepared backends, */
+	struct pending leave; /* then for those that leave */
+	struct pending drain; /* close waits for the sessions */
 };
 
 /* ---- tunnel.c: one worker's tunnel and its backends ---- */
@@ -53,7 +52,7 @@ void ingress_worker_open(struct daemon *d, struct worker *w);
 void ingress_worker_freed(struct worker *w);
 /* Adds a backend: dialled now, used at once or (is_prepared) from ingress_commit on. */
 void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a, bool is_prepared);
-/* It leaves: its path is drained, then closed, see ingress_look_at_leaving. */
+/* It leaves: its path is drained, then closed, see ingress_are_gone. */
 void ingress_drain_backend(struct backend *b);
 /* At once. What was under way goes another way. */
 void ingress_close_backend(struct backend *b);
@@ -63,17 +62,11 @@ struct backend *ingress_find_backend(struct list *list, const struct conf_addres
 /* ---- tasks.c: what the comm socket asks of a worker ---- */
 task_run ingress_health, ingress_stats, ingress_paths, ingress_sessions, ingress_reset,
 	ingress_drain, ingress_stop, ingress_set_scheduler;
-
-/* Looks at what is waited for, every TICK_MS until nothing is. */
-void ingress_start_tick(struct ingress_worker *iw);
+pending_check ingress_is_idle;
 
 /* ---- topo.c: update_topo_pre, update_topo, abort_topo ---- */
 control_handle ingress_topo_pre, ingress_topo_commit, ingress_topo_abort, ingress_set_weight,
 	ingress_add_path, ingress_remove_path;
-/* Called from the worker's tick while update_topo waits for what comes, and for what leaves. */
-void ingress_topo_look(struct ingress_worker *iw);
-void ingress_look_at_leaving(struct ingress_worker *iw);
-/* Ends the waiting, if there is any, without success. */
-void ingress_topo_fail(struct ingress_worker *iw, const char *why);
+pending_check ingress_are_up, ingress_are_gone;
 
 #endif

@@ -1,6 +1,4 @@
 /* What the comm socket asks of one ingress worker. */
-#include "common/base/clock.h"
-#include "common/base/limits.h"
 #include "common/module/report.h"
 #include "ingress/ingress.h"
 
@@ -103,33 +101,11 @@ void ingress_set_scheduler(struct worker *w, struct task *task)
 
 /* ---- ending ---- */
 
-static void finish_drain(struct ingress_worker *iw)
+json_t *ingress_is_idle(void *user, bool is_late)
 {
-	struct task *task = iw->drain;
+	const struct ingress_worker *iw = user;
 
-	iw->drain = NULL;
-	if (task)
-		task_done(task, NULL);
-}
-
-static void on_tick(uv_timer_t *tick)
-{
-	struct ingress_worker *iw = tick->data;
-
-	if (iw->topo)
-		ingress_topo_look(iw);
-	if (iw->drain && (tunnel_session_count(iw->end.tunnel) == 0 ||
-			  worker_now(iw->worker) >= iw->drain_until_us))
-		finish_drain(iw);
-	if (iw->leave)
-		ingress_look_at_leaving(iw);
-	if (!iw->topo && !iw->leave && !iw->drain)
-		uv_timer_stop(tick);
-}
-
-void ingress_start_tick(struct ingress_worker *iw)
-{
-	uv_timer_start(&iw->tick, on_tick, 0, TICK_MS);
+	return tunnel_session_count(iw->end.tunnel) == 0 || is_late ? json_object() : NULL;
 }
 
 void ingress_drain(struct worker *w, struct task *task)
@@ -139,17 +115,16 @@ void ingress_drain(struct worker *w, struct task *task)
 
 	listener_close(iw->listener);
 	iw->listener = NULL;
-	iw->drain = task;
-	iw->drain_until_us = worker_now(w) + (uint64_t)drain_ms * US_PER_MS;
-	ingress_start_tick(iw);
+	pending_begin(&iw->drain, task, (uint64_t)drain_ms);
 }
 
 void ingress_stop(struct worker *w, struct task *task)
 {
 	struct ingress_worker *iw = w->user;
 
-	finish_drain(iw);
-	ingress_topo_fail(iw, "the module is ending");
+	pending_close(&iw->drain);
+	pending_close(&iw->rise);
+	pending_close(&iw->leave);
 	listener_close(iw->listener);
 	iw->listener = NULL;
 	tunnel_send_close(iw->end.tunnel);
@@ -159,7 +134,6 @@ void ingress_stop(struct worker *w, struct task *task)
 		ingress_close_backend(container_of(prep, struct backend, node));
 	list_for_each_safe(left, &iw->leaving)
 		ingress_close_backend(container_of(left, struct backend, node));
-	uv_close((uv_handle_t *)&iw->tick, NULL);
 	end_close(&iw->end);
 	task_done(task, NULL);
 }

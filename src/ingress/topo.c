@@ -1,8 +1,6 @@
 /* Changing the backends while the ingress runs, in two steps as the original's controller does:
  * update_topo_pre dials the new ones beside the old; update_topo waits until they are up at every
  * worker, then all of them switch, or none does. */
-#include "common/base/clock.h"
-#include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/module/report.h"
 #include "ingress/ingress.h"
@@ -48,34 +46,20 @@ static json_t *missing_json(const struct ingress_worker *iw)
 	return missing;
 }
 
-void ingress_topo_look(struct ingress_worker *iw)
+json_t *ingress_are_up(void *user, bool is_late)
 {
-	json_t *missing = missing_json(iw);
-	struct task *task = iw->topo;
+	json_t *missing = missing_json(user);
 
-	if (json_array_size(missing) > 0 && worker_now(iw->worker) < iw->topo_until_us) {
-		json_decref(missing);
-		return;
-	}
-	iw->topo = NULL;
-	task_done(task, json_pack("{s:o}", "missing", missing));
+	if (json_array_size(missing) == 0 || is_late)
+		return json_pack("{s:o}", "missing", missing);
+	json_decref(missing);
+	return NULL;
 }
 
-void ingress_topo_fail(struct ingress_worker *iw, const char *why)
+/* Those that leave are drained and closed, or closed when it is late. */
+json_t *ingress_are_gone(void *user, bool is_late)
 {
-	struct task *topo = iw->topo, *leave = iw->leave;
-
-	iw->topo = iw->leave = NULL;
-	if (topo)
-		task_done(topo, json_pack("{s:[s]}", "missing", why));
-	if (leave)
-		task_done(leave, NULL);
-}
-
-void ingress_look_at_leaving(struct ingress_worker *iw)
-{
-	bool is_late = worker_now(iw->worker) >= iw->leave_until_us;
-	struct task *task = iw->leave;
+	struct ingress_worker *iw = user;
 
 	list_for_each_safe(node, &iw->leaving) {
 		struct backend *b = container_of(node, struct backend, node);
@@ -83,27 +67,16 @@ void ingress_look_at_leaving(struct ingress_worker *iw)
 		if (b->is_drained || !b->path || is_late)
 			ingress_close_backend(b);
 		else
-			return;
+			return NULL;
 	}
-	iw->leave = NULL;
-	task_done(task, NULL);
-}
-
-/* The task is done when those that leave are drained and closed, or after topo_wait. */
-static void wait_for_leaving(struct ingress_worker *iw, struct task *task)
-{
-	iw->leave = task;
-	iw->leave_until_us = worker_now(iw->worker) + iw->daemon->conf.topo_wait_ms * US_PER_MS;
-	ingress_start_tick(iw);
+	return json_object();
 }
 
 static void wait_until_up(struct worker *w, struct task *task)
 {
 	struct ingress_worker *iw = w->user;
 
-	iw->topo = task;
-	iw->topo_until_us = worker_now(w) + iw->daemon->conf.topo_wait_ms * US_PER_MS;
-	ingress_start_tick(iw);
+	pending_begin(&iw->rise, task, iw->daemon->conf.topo_wait_ms);
 }
 
 static void keep_or_leave(struct backend *b, const struct conf_address *a)
@@ -140,7 +113,7 @@ static void commit(struct worker *w, struct task *task)
 
 		keep_or_leave(b, topo_find(addresses, count, &b->uplink.backend));
 	}
-	wait_for_leaving(iw, task);
+	pending_begin(&iw->leave, task, iw->daemon->conf.topo_wait_ms);
 }
 
 /* ---- on the main thread ---- */
@@ -151,8 +124,7 @@ static void on_prepared(struct daemon *d, json_t *result, void *user)
 
 	(void)result;
 	in->topo.is_busy = false;
-	control_reply_ok(user,
-			 topo_ratios_json(in->topo.prepared.list, in->topo.prepared.count));
+	control_reply_ok(user, topo_ratios_json(in->topo.prepared.list, in->topo.prepared.count));
 }
 
 static void on_prepared_and_up(struct daemon *d, json_t *result, void *user)

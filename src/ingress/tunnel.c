@@ -107,8 +107,7 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 		agree(iw, ack);
 	b->ack = *ack;
 	add_path(b);
-	if (iw->topo)
-		ingress_topo_look(iw);
+	pending_look(&iw->rise);
 	return true;
 }
 
@@ -117,8 +116,6 @@ static int on_frame(struct uplink *u, const struct frame *head, const uint8_t *c
 {
 	struct backend *b = u->user;
 
-	if (!b->path)
-		return -EPROTO;
 	return end_receive(&b->owner->end, b->path, head, control, data);
 }
 
@@ -126,30 +123,26 @@ static void on_blocked(struct uplink *u)
 {
 	struct backend *b = u->user;
 
-	if (b->path)
-		b->path->is_blocked = true;
+	end_blocked(b->path);
 }
 
 static void on_room(struct uplink *u)
 {
 	struct backend *b = u->user;
 
-	if (b->path)
-		end_room(&b->owner->end, b->path);
+	end_room(&b->owner->end, b->path);
 }
 
 static void on_stalled(struct uplink *u, bool is_stalled)
 {
 	struct backend *b = u->user;
 
-	if (b->path)
-		end_stalled(&b->owner->end, b->path, is_stalled);
+	end_stalled(&b->owner->end, b->path, is_stalled);
 }
 
 static void drop_path(struct backend *b)
 {
-	if (b->path)
-		end_remove_path(&b->owner->end, b->path);
+	end_remove_path(&b->owner->end, b->path);
 	b->path = NULL;
 }
 
@@ -322,8 +315,9 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	config.is_initiator = true;
 	config.scheduler = scheduler_find(d->conf.scheduler);
 	end_init(&iw->end, w, &d->conf, &config, &iw->budget, &end_ops, iw);
-	uv_timer_init(&w->loop, &iw->tick);
-	iw->tick.data = iw;
+	pending_open(&iw->rise, w, ingress_are_up, iw);
+	pending_open(&iw->leave, w, ingress_are_gone, iw);
+	pending_open(&iw->drain, w, ingress_is_idle, iw);
 	for (size_t i = 0; i < in->topo.used.count; i++)
 		ingress_add_backend(iw, &in->topo.used.list[i], false);
 	hostport_text(d->conf.listen[0].host, d->conf.listen[0].port, name);

@@ -8,6 +8,8 @@
 #include "common/module/edge.h"
 #include "common/module/report.h"
 
+#include <errno.h>
+
 /* ---- the core's environment ---- */
 
 static struct end *end_of(const struct tunnel *t)
@@ -159,6 +161,8 @@ struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight, ui
 
 void end_remove_path(struct end *e, struct path *p)
 {
+	if (!p)
+		return;
 	tunnel_path_undelivered(p, subflow_undelivered_bytes(p->user));
 	tunnel_remove_path(e->tunnel, p, worker_now(e->worker));
 	end_wake(e);
@@ -167,18 +171,30 @@ void end_remove_path(struct end *e, struct path *p)
 int end_receive(struct end *e, struct path *p, const struct frame *head, const uint8_t *control,
 		const struct slice *data)
 {
+	if (!p)
+		return -EPROTO;
 	end_wake(e);
 	return tunnel_receive(e->tunnel, p, head, control, data, worker_now(e->worker));
 }
 
+void end_blocked(struct path *p)
+{
+	if (p)
+		p->is_blocked = true;
+}
+
 void end_room(struct end *e, struct path *p)
 {
+	if (!p)
+		return;
 	p->is_blocked = false;
 	end_wake(e);
 }
 
 void end_stalled(struct end *e, struct path *p, bool is_stalled)
 {
+	if (!p)
+		return;
 	tunnel_path_stalled(e->tunnel, p, is_stalled, worker_now(e->worker));
 	end_wake(e);
 }

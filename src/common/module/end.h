@@ -52,12 +52,15 @@ struct tunnel_config end_tunnel_config(const struct conf *conf);
 
 /* A subflow that is up joins; NULL when there are too many. path->user is the subflow. */
 struct path *end_add_path(struct end *e, struct subflow *sf, uint32_t weight, uint32_t payload_max);
+/* What its subflow says. One whose path did not join (NULL) is not listened to: a frame on it is
+ * -EPROTO. */
 void end_remove_path(struct end *e, struct path *p);
 int end_receive(struct end *e, struct path *p, const struct frame *head, const uint8_t *control,
 		const struct slice *data);
+void end_blocked(struct path *p);
 void end_room(struct end *e, struct path *p);
-/* tunnel_path_stalled, tunnel_drain_path. */
 void end_stalled(struct end *e, struct path *p, bool is_stalled);
+/* tunnel_drain_path. */
 void end_drain_path(struct end *e, struct path *p);
 
 /* Runs the tunnel at the end of this turn. */
