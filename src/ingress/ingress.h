@@ -17,17 +17,22 @@ struct ingress {
 	struct topo topo; /* of the backends */
 };
 
+enum backend_state {
+	BACKEND_PREPARED, /* dialled ahead of update_topo: up, but not used yet */
+	BACKEND_USED,
+	BACKEND_LEAVING, /* its path is drained, and it is closed then */
+	BACKEND_CLOSED,	 /* only libuv still has it */
+};
+
 /* One backend of one worker's tunnel. */
 struct backend {
-	struct list node; /* ingress_worker.backends, .prepared or .leaving */
+	struct list node; /* ingress_worker.backends */
 	struct ingress_worker *owner;
+	enum backend_state state;
 	struct uplink uplink;
 	uint16_t rank;	   /* the backends were named in this order */
-	struct path *path; /* while it is up and in use */
-	bool is_prepared;  /* dialled ahead of update_topo: up, but not used yet */
-	bool is_drained;   /* leaving, and nothing is under way on its path any more */
-	bool is_closed;	   /* only libuv still has it */
-	struct hello_ack ack;
+	struct path *path; /* while it is up */
+	bool is_drained;   /* nothing is under way on its path any more */
 };
 
 struct ingress_worker {
@@ -36,12 +41,12 @@ struct ingress_worker {
 	struct budget budget;
 	struct end end;
 	struct tunnel_id tunnel_id;
-	uint64_t instance; /* the egress's; 0 while no backend is up */
+	uint64_t instance; /* the egress's; 0 until a backend has led there */
 	uint32_t generation;
 	uint16_t backends_seen;
 	uint64_t accepted; /* clients */
 	struct listener *listener;
-	struct list backends, prepared, leaving;
+	struct list backends; /* in whatever state */
 	struct pending rise;  /* update_topo waits for the prepared backends, */
 	struct pending leave; /* then for those that leave */
 	struct pending drain; /* close waits for the sessions */
@@ -50,14 +55,16 @@ struct ingress_worker {
 /* ---- tunnel.c: one worker's tunnel and its backends ---- */
 void ingress_worker_open(struct daemon *d, struct worker *w);
 void ingress_worker_freed(struct worker *w);
-/* Adds a backend: dialled now, used at once or (is_prepared) from ingress_commit on. */
-void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a, bool is_prepared);
-/* It leaves: its path is drained, then closed, see ingress_are_gone. */
+/* Dials it. `state` is USED, or PREPARED until ingress_use_backend. */
+void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a,
+			 enum backend_state state);
+void ingress_use_backend(struct backend *b);
+/* It leaves: its path is drained, then closed (ingress_are_gone), or closed when it is lost. */
 void ingress_drain_backend(struct backend *b);
 /* At once. What was under way goes another way. */
 void ingress_close_backend(struct backend *b);
-void ingress_use_backend(struct backend *b);
-struct backend *ingress_find_backend(struct list *list, const struct conf_address *a);
+/* The one in use at this address, or NULL. */
+struct backend *ingress_find_backend(struct ingress_worker *iw, const struct conf_address *a);
 
 /* ---- tasks.c: what the comm socket asks of a worker ---- */
 task_run ingress_health, ingress_stats, ingress_paths, ingress_sessions, ingress_reset,

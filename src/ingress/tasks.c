@@ -13,6 +13,8 @@ void ingress_health(struct worker *w, struct task *task)
 	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
+		if (b->state != BACKEND_USED)
+			continue;
 		ways += b->path != NULL;
 		if (!b->path)
 			json_array_append_new(degraded,
@@ -46,10 +48,12 @@ static json_t *paths_json(const struct ingress_worker *iw)
 	uint64_t sent_total = end_sent_bytes(&iw->end);
 	json_t *list = json_array();
 
-	list_for_each(node, &iw->backends)
-		json_array_append_new(list,
-				      backend_json(iw, container_of(node, struct backend, node),
-						   sent_total));
+	list_for_each(node, &iw->backends) {
+		const struct backend *b = container_of(node, struct backend, node);
+
+		if (b->state != BACKEND_CLOSED)
+			json_array_append_new(list, backend_json(iw, b, sent_total));
+	}
 	return list;
 }
 
@@ -128,12 +132,8 @@ void ingress_stop(struct worker *w, struct task *task)
 	listener_close(iw->listener);
 	iw->listener = NULL;
 	tunnel_send_close(iw->end.tunnel);
-	list_for_each_safe(node, &iw->backends)
+	list_for_each(node, &iw->backends)
 		ingress_close_backend(container_of(node, struct backend, node));
-	list_for_each_safe(prep, &iw->prepared)
-		ingress_close_backend(container_of(prep, struct backend, node));
-	list_for_each_safe(left, &iw->leaving)
-		ingress_close_backend(container_of(left, struct backend, node));
 	end_close(&iw->end);
 	task_done(task, NULL);
 }

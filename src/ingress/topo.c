@@ -18,8 +18,8 @@ static void prepare(struct worker *w, struct task *task)
 
 	iw->generation++;
 	for (size_t i = 0; i < count; i++)
-		if (!ingress_find_backend(&iw->backends, &addresses[i]))
-			ingress_add_backend(iw, &addresses[i], true);
+		if (!ingress_find_backend(iw, &addresses[i]))
+			ingress_add_backend(iw, &addresses[i], BACKEND_PREPARED);
 	task_done(task, NULL);
 }
 
@@ -27,8 +27,12 @@ static void abort_prepared(struct worker *w, struct task *task)
 {
 	struct ingress_worker *iw = w->user;
 
-	list_for_each_safe(node, &iw->prepared)
-		ingress_close_backend(container_of(node, struct backend, node));
+	list_for_each(node, &iw->backends) {
+		struct backend *b = container_of(node, struct backend, node);
+
+		if (b->state == BACKEND_PREPARED)
+			ingress_close_backend(b);
+	}
 	task_done(task, NULL);
 }
 
@@ -36,10 +40,10 @@ static json_t *missing_json(const struct ingress_worker *iw)
 {
 	json_t *missing = json_array();
 
-	list_for_each(node, &iw->prepared) {
+	list_for_each(node, &iw->backends) {
 		const struct backend *b = container_of(node, struct backend, node);
 
-		if (!b->uplink.is_up)
+		if (b->state == BACKEND_PREPARED && !b->uplink.is_up)
 			json_array_append_new(missing, json_sprintf("%s: %s", b->uplink.name,
 								    uplink_trouble(&b->uplink)));
 	}
@@ -60,16 +64,16 @@ json_t *ingress_are_up(void *user, bool is_late)
 json_t *ingress_are_gone(void *user, bool is_late)
 {
 	struct ingress_worker *iw = user;
+	size_t left = 0;
 
-	list_for_each_safe(node, &iw->leaving) {
+	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		if (b->is_drained || !b->path || is_late)
+		if (b->state == BACKEND_LEAVING && (b->is_drained || is_late))
 			ingress_close_backend(b);
-		else
-			return NULL;
+		left += b->state == BACKEND_LEAVING;
 	}
-	return json_object();
+	return left ? NULL : json_object();
 }
 
 static void wait_until_up(struct worker *w, struct task *task)
@@ -98,20 +102,20 @@ static void commit(struct worker *w, struct task *task)
 	struct conf_address addresses[CONF_ADDRESSES_MAX];
 	size_t count = topo_from_json(task_args(task), addresses);
 
-	list_for_each_safe(node, &iw->prepared) {
+	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		list_remove(&b->node);
-		list_push_back(&iw->backends, &b->node);
-		ingress_use_backend(b);
+		if (b->state == BACKEND_PREPARED)
+			ingress_use_backend(b);
 	}
 	for (size_t i = 0; i < count; i++)
-		if (!ingress_find_backend(&iw->backends, &addresses[i]))
-			ingress_add_backend(iw, &addresses[i], false);
-	list_for_each_safe(old, &iw->backends) {
+		if (!ingress_find_backend(iw, &addresses[i]))
+			ingress_add_backend(iw, &addresses[i], BACKEND_USED);
+	list_for_each(old, &iw->backends) {
 		struct backend *b = container_of(old, struct backend, node);
 
-		keep_or_leave(b, topo_find(addresses, count, &b->uplink.backend));
+		if (b->state == BACKEND_USED)
+			keep_or_leave(b, topo_find(addresses, count, &b->uplink.backend));
 	}
 	pending_begin(&iw->leave, task, iw->daemon->conf.topo_wait_ms);
 }

@@ -21,12 +21,8 @@ static void begin_new_tunnel(struct ingress_worker *iw, const char *why)
 	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		uplink_restart(&b->uplink, why);
-	}
-	list_for_each(node, &iw->prepared) {
-		struct backend *b = container_of(node, struct backend, node);
-
-		uplink_restart(&b->uplink, why);
+		if (b->state != BACKEND_CLOSED)
+			uplink_restart(&b->uplink, why);
 	}
 	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
 	iw->instance = 0;
@@ -46,24 +42,23 @@ static void agree(struct ingress_worker *iw, const struct hello_ack *ack)
 }
 
 /* A prepared one only takes what comes. */
-static void add_path(struct backend *b)
+static void add_path(struct backend *b, uint32_t payload_max)
 {
 	struct ingress_worker *iw = b->owner;
 
-	b->path = end_add_path(&iw->end, b->uplink.subflow, b->uplink.backend.ratio,
-			       b->ack.payload_max);
+	b->path = end_add_path(&iw->end, b->uplink.subflow, b->uplink.backend.ratio, payload_max);
 	if (!b->path) {
 		log_warn("backend %s is not used: more than %u paths", b->uplink.name, PATHS_MAX);
 		return;
 	}
 	b->path->rank = b->rank;
-	if (b->is_prepared)
+	if (b->state == BACKEND_PREPARED)
 		tunnel_hold_path(b->path);
 }
 
 void ingress_use_backend(struct backend *b)
 {
-	b->is_prepared = false;
+	b->state = BACKEND_USED;
 	if (b->path)
 		tunnel_use_path(b->owner->end.tunnel, b->path);
 	end_wake(&b->owner->end);
@@ -81,7 +76,7 @@ static void make_hello(struct uplink *u, struct hello *ret)
 		.version_max = FRAME_VERSION,
 		.hops_left = HOP_LIMIT,
 		.tunnel = iw->tunnel_id,
-		.generation = iw->generation + b->is_prepared,
+		.generation = iw->generation + (b->state == BACKEND_PREPARED),
 		.payload_max = iw->daemon->conf.payload_max,
 	};
 }
@@ -105,8 +100,7 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 	}
 	if (!iw->instance)
 		agree(iw, ack);
-	b->ack = *ack;
-	add_path(b);
+	add_path(b, ack->payload_max);
 	pending_look(&iw->rise);
 	return true;
 }
@@ -144,12 +138,18 @@ static void drop_path(struct backend *b)
 {
 	end_remove_path(&b->owner->end, b->path);
 	b->path = NULL;
+	b->is_drained = false;
 }
 
 static void on_down(struct uplink *u, const char *why)
 {
+	struct backend *b = u->user;
+
 	(void)why;
-	drop_path(u->user);
+	drop_path(b);
+	/* Whoever leaves does not come back. */
+	if (b->state == BACKEND_LEAVING)
+		ingress_close_backend(b);
 }
 
 static void on_uplink_closed(struct uplink *u)
@@ -173,7 +173,8 @@ static const struct uplink_ops uplink_ops = {
 
 /* ---- backends ---- */
 
-void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a, bool is_prepared)
+void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a,
+			 enum backend_state state)
 {
 	struct backend *b = calloc(1, sizeof(*b));
 
@@ -181,20 +182,14 @@ void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a
 		abort();
 	b->owner = iw;
 	b->rank = iw->backends_seen++;
-	b->is_prepared = is_prepared;
-	list_push_back(is_prepared ? &iw->prepared : &iw->backends, &b->node);
+	b->state = state;
+	list_push_back(&iw->backends, &b->node);
 	uplink_open(&b->uplink, iw->worker, a, &iw->daemon->key, &uplink_ops, b);
-}
-
-static void leave(struct backend *b)
-{
-	list_remove(&b->node);
-	list_push_back(&b->owner->leaving, &b->node);
 }
 
 void ingress_drain_backend(struct backend *b)
 {
-	leave(b);
+	b->state = BACKEND_LEAVING;
 	if (b->path)
 		end_drain_path(&b->owner->end, b->path);
 	else
@@ -203,22 +198,23 @@ void ingress_drain_backend(struct backend *b)
 
 void ingress_close_backend(struct backend *b)
 {
-	if (b->is_closed)
+	bool is_drained = b->is_drained;
+
+	if (b->state == BACKEND_CLOSED)
 		return;
-	b->is_closed = true;
-	leave(b);
+	b->state = BACKEND_CLOSED;
 	drop_path(b);
-	if (b->is_drained)
+	if (is_drained)
 		uplink_rest(&b->uplink, "drained");
 	uplink_close(&b->uplink, true);
 }
 
-struct backend *ingress_find_backend(struct list *list, const struct conf_address *a)
+struct backend *ingress_find_backend(struct ingress_worker *iw, const struct conf_address *a)
 {
-	list_for_each(node, list) {
+	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		if (conf_address_is_same(&b->uplink.backend, a))
+		if (b->state == BACKEND_USED && conf_address_is_same(&b->uplink.backend, a))
 			return b;
 	}
 	return NULL;
@@ -306,8 +302,6 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	iw->worker = w;
 	iw->daemon = d;
 	list_init(&iw->backends);
-	list_init(&iw->prepared);
-	list_init(&iw->leaving);
 	end_budget_init(&iw->budget, &d->conf);
 	w->chunks = &iw->budget.chunks;
 	random_bytes(&iw->tunnel_id, sizeof(iw->tunnel_id));
@@ -319,7 +313,7 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	pending_open(&iw->leave, w, ingress_are_gone, iw);
 	pending_open(&iw->drain, w, ingress_is_idle, iw);
 	for (size_t i = 0; i < in->topo.used.count; i++)
-		ingress_add_backend(iw, &in->topo.used.list[i], false);
+		ingress_add_backend(iw, &in->topo.used.list[i], BACKEND_USED);
 	hostport_text(d->conf.listen[0].host, d->conf.listen[0].port, name);
 	if (listener_open(&w->loop, in->listen_fd, name, on_client, iw, &iw->listener) < 0)
 		log_error("cannot accept on %s", name);

@@ -1,5 +1,5 @@
-"""A new topology for an idle chain, in the original's order (ingress prepares, egress prepares,
-then both update) and in each dialect.
+"""A new topology, in the original's order (ingress prepares, egress prepares, then both update)
+and in each dialect; and what becomes of those that leave.
 
     before:            +-- relay1 --+
     client -- ingress -+-- relay2 --+- egress -- server
@@ -7,10 +7,12 @@ then both update) and in each dialect.
 """
 
 import ipaddress
+import signal
+import time
 
 from chain import CONTROLLER, SUBFLOW_PORT, Chain
 from lab import expect, expect_equal, wait_for
-from peers import MB, Job, check_session
+from peers import MB, Job, check_session, end_both, move_both_ways
 from scenario import Scenario
 
 
@@ -29,14 +31,17 @@ def by_bytes(module, op, addresses=()):
     expect_equal(module.one_byte(data), b"6", f"reply to {data} from {module.name}")
 
 
+def listed(addresses):
+    return [{"host": host, "port": port, "ratio": ratio} for host, port, ratio in addresses]
+
+
 def by_json(module, op, addresses=()):
-    listed = [{"host": host, "port": port, "ratio": ratio} for host, port, ratio in addresses]
-    module.must(op, **({"addresses": listed} if listed else {}))
+    module.must(op, **({"addresses": listed(addresses)} if addresses else {}))
 
 
-def three_relays_two_used(lab):
+def three_relays_two_used(lab, **options):
     """Relay 3's proxy runs, but neither end knows of it; the egress has no listener for it."""
-    chain = Chain(lab, ratios=[1, 2, 3])
+    chain = Chain(lab, ratios=[1, 2, 3], **options)
     listener = chain.listen()
     every_near, every_far = chain.proxy_addresses, chain.egress_addresses
     chain.proxy_addresses, chain.egress_addresses = every_near[:2], every_far[:2]
@@ -95,13 +100,66 @@ def update_fails(lab):
 def ratios_kept(lab):
     """Known addresses keep their ratio, new ones get the mean of the known."""
     chain, _ = three_relays_two_used(lab)
-    listed = [{"host": host, "port": port} for host, port, _ in chain.proxy_addresses]
-    reply = chain.ingress.must("update_topo_pre", addresses=listed)
+    without = [{"host": host, "port": port} for host, port, _ in chain.proxy_addresses]
+    reply = chain.ingress.must("update_topo_pre", addresses=without)
     expect_equal(reply["ratios"][:2], [1, 2], "ratios of the known")
     expect(1 <= reply["ratios"][2] <= 2, f"ratio of the new, the mean of 1 and 2: {reply}")
 
 
+def states(module, key="peer"):
+    return {p[key]: p["state"] for p in module.must("paths")["paths"]}
+
+
+def left_for_good(lab):
+    """Two backends leave, and cannot be drained. One of them dies and begins anew meanwhile: it is
+    not taken back, and the other one is given up in time. `paths` shows them all the while."""
+    chain, listener = three_relays_two_used(lab, ingress_options=["--topo-wait", "3s"])
+    names = [f"{host}:{port}" for host, port, _ in chain.proxy_addresses]
+    client, server = chain.session(listener)
+    chain.egress.must("add_path", **listed(chain.egress_addresses)[2])
+    chain.ingress.must("update_topo_pre", addresses=listed(chain.proxy_addresses[2:]))
+    wait_for(lambda: states(chain.ingress) == dict(zip(names, ["up", "up", "prepared"])),
+             "the third backend is prepared")
+    for proxy in chain.proxies[:2]:
+        proxy.signal(signal.SIGSTOP)
+    at_ingress = Job(chain.ingress.must, "update_topo")
+    wait_for(lambda: states(chain.ingress) == dict(zip(names, ["draining", "draining", "up"])),
+             "two backends leave")
+    chain.proxies[1].kill()
+    wait_for(lambda: states(chain.ingress) == {names[0]: "draining", names[2]: "up"},
+             "the dead one is gone, the other is not")
+    chain.proxies[1] = chain.proxies[1].again()
+    chain.proxies[1].wait_live()
+    move_both_ways(client, server, 4 * MB, 1)
+    at_ingress.result()
+    expect_equal(states(chain.ingress), {names[2]: "up"}, "what is left")
+    expect_equal(chain.proxies[1].stats()["connections"]["accepted_total"], 0,
+                 "subflows to a backend that has left")
+    chain.proxies[0].signal(signal.SIGCONT)
+    end_both(client, server)
+
+
+def drained_before(lab):
+    """The egress drains a path, and takes it again. Should the ingress give it up later, and cannot
+    drain it, it waits."""
+    chain = Chain(lab, paths=2, ingress_options=["--topo-wait", "1s"])
+    chain.listen()
+    chain.ready()
+    near, far = listed(chain.proxy_addresses)[0], listed(chain.egress_addresses)[0]
+    chain.egress.must("remove_path", host=far["host"], port=far["port"])
+    wait_for(lambda: not chain.ingress.is_whole(), "the path is gone at the ingress, too")
+    chain.egress.must("add_path", **far)
+    chain.ingress.wait_ready()
+    chain.proxies[0].signal(signal.SIGSTOP)
+    begin = time.monotonic()
+    chain.ingress.must("remove_path", host=near["host"], port=near["port"])
+    expect(time.monotonic() - begin > 0.9, "it did not wait")
+    chain.proxies[0].signal(signal.SIGCONT)
+
+
 SCENARIOS = [
+    Scenario("left_for_good", left_for_good),
+    Scenario("drained_before", drained_before),
     Scenario("controller", update, (by_controller,)),
     Scenario("bytes", update, (by_bytes,)),
     Scenario("json", update, (by_json,)),
