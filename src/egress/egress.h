@@ -48,7 +48,7 @@ struct egress_worker {
 	size_t tunnel_count, ending_count; /* ending: taken out, not freed yet */
 	struct tunnel_counters gone;	   /* of tunnels that have ended */
 	char server_why[128];		   /* how the last session reached the server; "": well */
-	json_t *left_behind;		   /* tunnels that it cannot change, meanwhile */
+	struct topo_list listeners;	   /* in use */
 	struct pending leave;		   /* a topology change waits for the legs that leave */
 	struct pending drain;		   /* close waits for the sessions */
 	bool is_ending;			   /* since then nothing new is taken */

@@ -8,46 +8,88 @@
 
 /* ---- on the workers ---- */
 
-static bool is_on(const struct leg *leg, const struct conf_address *list, size_t count)
+/* NULL: it is closed. */
+static const struct conf_address *listener_of(const struct leg *leg)
 {
-	return leg->path && topo_find(list, count, &leg->listener);
+	const struct topo_list *l = &leg->tunnel->owner->listeners;
+
+	return topo_find(l->list, l->count, &leg->listener);
 }
 
-/* An old leg is drained once its tunnel has one that stays; a tunnel without keeps what it has, and
- * is told about. */
-static bool drain_tunnel(struct egress_tunnel *t, const struct conf_address *list, size_t count)
+/* Is there a leg that stays and can take what the others carry? One that is only prepared cannot:
+ * the ingress has not carried out its part of the change, and perhaps never will. */
+static bool has_gone_over(const struct egress_tunnel *t)
 {
-	bool stays = false;
-
-	list_for_each(node, &t->legs)
-		stays |= is_on(container_of(node, struct leg, node), list, count);
-	if (!stays)
-		return false;
 	list_for_each(node, &t->legs) {
-		struct leg *leg = container_of(node, struct leg, node);
+		const struct leg *leg = container_of(node, struct leg, node);
+		const struct path *p = leg->path;
 
-		if (topo_find(list, count, &leg->listener))
-			continue;
-		leg->is_leaving = true;
-		if (leg->path)
-			end_drain_path(&t->end, leg->path);
+		if (p && (p->state == PATH_ACTIVE || p->state == PATH_PARKED) && listener_of(leg))
+			return true;
 	}
-	return true;
+	return false;
 }
 
-static size_t close_drained(struct egress_tunnel *t, bool is_late)
+/* Its listener is closed: it leaves as soon as it may, and is cut when it is late. True when it is
+ * closed. */
+static bool look_at_old(struct leg *leg, bool may_leave, bool is_late)
 {
+	bool is_over = may_leave && !leg->path; /* it has not been up yet */
+
+	if (may_leave && leg->path) {
+		leg->is_leaving = true;
+		end_drain_path(&leg->tunnel->end, leg->path);
+	}
+	if (leg->is_leaving)
+		is_over = leg->is_drained || is_late;
+	if (is_over)
+		egress_close_leg(leg);
+	return is_over;
+}
+
+static size_t look_at_tunnel(struct egress_tunnel *t, bool is_late)
+{
+	bool may_leave = has_gone_over(t);
 	size_t left = 0;
 
 	list_for_each_safe(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
 
-		if (leg->is_leaving && (leg->is_drained || is_late))
-			egress_close_leg(leg);
-		else
-			left += leg->is_leaving;
+		if (!listener_of(leg) && !look_at_old(leg, may_leave, is_late))
+			left += leg->path != NULL;
 	}
 	return left;
+}
+
+/* At the end of the waiting: it has kept what came in by listeners that are closed, or has nothing
+ * at all. */
+static bool is_left_behind(const struct egress_tunnel *t)
+{
+	bool has_path = false;
+
+	list_for_each(node, &t->legs) {
+		const struct leg *leg = container_of(node, struct leg, node);
+
+		if (leg->path && !listener_of(leg))
+			return true;
+		has_path |= leg->path != NULL;
+	}
+	return t->had_path && !has_path;
+}
+
+static json_t *left_behind_json(const struct egress_worker *ew)
+{
+	json_t *list = json_array();
+
+	list_for_each(node, &ew->tunnels) {
+		const struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
+		char text[TUNNEL_ID_TEXT_BYTES];
+
+		tunnel_id_text(&t->end.tunnel->config.id, text);
+		if (is_left_behind(t))
+			json_array_append_new(list, json_string(text));
+	}
+	return json_pack("{s:o}", "tunnels_left_behind", list);
 }
 
 json_t *egress_are_gone(void *user, bool is_late)
@@ -56,16 +98,16 @@ json_t *egress_are_gone(void *user, bool is_late)
 	size_t left = 0;
 
 	list_for_each(node, &ew->tunnels)
-		left += close_drained(container_of(node, struct egress_tunnel, node), is_late);
-	return left ? NULL : json_pack("{s:o}", "tunnels_left_behind", ew->left_behind);
+		left += look_at_tunnel(container_of(node, struct egress_tunnel, node), is_late);
+	return left > 0 && !is_late ? NULL : left_behind_json(ew);
 }
 
 /* A listener's ratio may have changed. */
-static void set_weights(struct egress_tunnel *t, const struct conf_address *list, size_t count)
+static void set_weights(struct egress_tunnel *t)
 {
 	list_for_each(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
-		const struct conf_address *now = topo_find(list, count, &leg->listener);
+		const struct conf_address *now = listener_of(leg);
 
 		if (now && now->ratio != leg->listener.ratio) {
 			leg->listener.ratio = now->ratio;
@@ -74,23 +116,15 @@ static void set_weights(struct egress_tunnel *t, const struct conf_address *list
 	}
 }
 
-/* Arguments: the listeners in use. Done when the legs on others are drained. */
+/* Arguments: the listeners in use. Done when the legs on others are drained, and those tunnels that
+ * have only such have had their time to go over. */
 static void leave_others(struct worker *w, struct task *task)
 {
 	struct egress_worker *ew = w->user;
-	struct conf_address addresses[CONF_ADDRESSES_MAX];
-	size_t count = topo_from_json(task_args(task), addresses);
 
-	ew->left_behind = json_array();
-	list_for_each(node, &ew->tunnels) {
-		struct egress_tunnel *t = container_of(node, struct egress_tunnel, node);
-		char text[TUNNEL_ID_TEXT_BYTES];
-
-		tunnel_id_text(&t->end.tunnel->config.id, text);
-		set_weights(t, addresses, count);
-		if (!drain_tunnel(t, addresses, count))
-			json_array_append_new(ew->left_behind, json_string(text));
-	}
+	ew->listeners.count = topo_from_json(task_args(task), ew->listeners.list);
+	list_for_each(node, &ew->tunnels)
+		set_weights(container_of(node, struct egress_tunnel, node));
 	pending_begin(&ew->leave, task, ew->daemon->conf.topo_wait_ms);
 }
 

@@ -358,6 +358,7 @@ void egress_arrived(struct worker *w, struct arrival *a)
 
 void egress_worker_open(struct daemon *d, struct worker *w)
 {
+	const struct egress *eg = d->user;
 	struct egress_worker *ew = calloc(1, sizeof(*ew));
 
 	if (!ew)
@@ -366,6 +367,7 @@ void egress_worker_open(struct daemon *d, struct worker *w)
 	ew->worker = w;
 	ew->daemon = d;
 	ew->scheduler = scheduler_find(d->conf.scheduler);
+	ew->listeners = eg->topo.used;
 	list_init(&ew->tunnels);
 	end_budget_init(&ew->budget, &d->conf);
 	w->chunks = &ew->budget.chunks;

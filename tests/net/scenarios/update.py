@@ -40,8 +40,13 @@ def by_json(module, op, addresses=()):
 
 
 def three_relays_two_used(lab, **options):
-    """Relay 3's proxy runs, but neither end knows of it; the egress has no listener for it."""
-    chain = Chain(lab, ratios=[1, 2, 3], **options)
+    return two_used(lab, 3, **options)
+
+
+def two_used(lab, paths, **options):
+    """The proxies of the other relays run, but neither end knows of them; the egress has no
+    listener for them."""
+    chain = Chain(lab, paths, ratios=range(1, paths + 1), **options)
     listener = chain.listen()
     every_near, every_far = chain.proxy_addresses, chain.egress_addresses
     chain.proxy_addresses, chain.egress_addresses = every_near[:2], every_far[:2]
@@ -110,6 +115,62 @@ def states(module, key="peer"):
     return {p[key]: p["state"] for p in module.must("paths")["paths"]}
 
 
+def others_prepared(lab, **options):
+    """Two paths in use, with a session, and two others prepared at both ends."""
+    chain, listener = two_used(lab, 4, **options)
+    client, server = chain.session(listener)
+    chain.ingress.must("update_topo_pre", addresses=listed(chain.proxy_addresses[2:]))
+    chain.egress.must("update_topo_pre", addresses=listed(chain.egress_addresses[2:]))
+    for module, key, addresses in sides(chain):
+        names = [f"{host}:{port}" for host, port, _ in addresses]
+        wanted = dict(zip(names, ["up", "up", "prepared", "prepared"]))
+        wait_for(lambda: states(module, key) == wanted, f"{module.name}: two of four are prepared")
+    return chain, client, server
+
+
+def sides(chain):
+    return ((chain.ingress, "peer", chain.proxy_addresses),
+            (chain.egress, "listener", chain.egress_addresses))
+
+
+def wait_gone_over(chain):
+    """The egress uses a path when the first frame of the ingress has come on it."""
+    for module, key, addresses in sides(chain):
+        wanted = {f"{host}:{port}": "up" for host, port, _ in addresses[2:]}
+        wait_for(lambda: states(module, key) == wanted, f"{module.name} has gone over")
+
+
+def all_replaced(lab):
+    """No address stays. The egress begins: until the ingress uses the new paths the old ones carry
+    the stream."""
+    chain, client, server = others_prepared(lab)
+    at_egress = Job(chain.egress.must, "update_topo")
+    wait_for(lambda: not chain.back.is_open(*chain.egress_addresses[0][:2]), "the change has begun")
+    move_both_ways(client, server, 4 * MB, 1)
+    moving = Job(move_both_ways, client, server, 32 * MB, 2)
+    chain.ingress.must("update_topo")
+    expect_equal(at_egress.result()["tunnels_left_behind"], [], "tunnels left behind")
+    wait_gone_over(chain)
+    moving.result()
+    end_both(client, server)
+
+
+def egress_alone(lab):
+    """The ingress does not carry out its part of the change: the old paths stay, and the egress says
+    whose. They go when the ingress does so at last."""
+    chain, client, server = others_prepared(lab, egress_options=["--topo-wait", "1s"])
+    tunnel, = {p["tunnel"] for p in chain.egress.must("paths")["paths"]}
+    moving = Job(move_both_ways, client, server, 32 * MB, 1)
+    reply = chain.egress.must("update_topo")
+    expect_equal(reply["tunnels_left_behind"], [tunnel], "tunnels left behind")
+    moving.result()
+    move_both_ways(client, server, 4 * MB, 3)
+    chain.ingress.must("update_topo")
+    wait_gone_over(chain)
+    move_both_ways(client, server, 4 * MB, 5)
+    end_both(client, server)
+
+
 def left_for_good(lab):
     """Two backends leave, and cannot be drained. One of them dies and begins anew meanwhile: it is
     not taken back, and the other one is given up in time. `paths` shows them all the while."""
@@ -158,6 +219,8 @@ def drained_before(lab):
 
 
 SCENARIOS = [
+    Scenario("all_replaced", all_replaced),
+    Scenario("egress_alone", egress_alone),
     Scenario("left_for_good", left_for_good),
     Scenario("drained_before", drained_before),
     Scenario("controller", update, (by_controller,)),
