@@ -63,6 +63,10 @@ void egress_worker_freed(struct worker *w);
 void egress_end_tunnel(struct egress_tunnel *t);
 /* The weights of a tunnel's legs on this listener follow its ratio and their number. */
 void egress_share_weight(struct egress_tunnel *t, const struct conf_address *listener);
+/* NULL: it is none of those in use, but closed, or only prepared. */
+const struct conf_address *egress_listener(const struct leg *leg);
+/* The leg's path takes over its listener's place among them. */
+void egress_set_rank(struct leg *leg);
 /* In order: what was drained is not lost. */
 void egress_close_leg(struct leg *leg);
 

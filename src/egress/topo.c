@@ -8,14 +8,6 @@
 
 /* ---- on the workers ---- */
 
-/* NULL: it is closed. */
-static const struct conf_address *listener_of(const struct leg *leg)
-{
-	const struct topo_list *l = &leg->tunnel->owner->listeners;
-
-	return topo_find(l->list, l->count, &leg->listener);
-}
-
 /* Is there a leg that stays and can take what the others carry? One that is only prepared cannot:
  * the ingress has not carried out its part of the change, and perhaps never will. */
 static bool has_gone_over(const struct egress_tunnel *t)
@@ -24,7 +16,8 @@ static bool has_gone_over(const struct egress_tunnel *t)
 		const struct leg *leg = container_of(node, struct leg, node);
 		const struct path *p = leg->path;
 
-		if (p && (p->state == PATH_ACTIVE || p->state == PATH_PARKED) && listener_of(leg))
+		if (p && (p->state == PATH_ACTIVE || p->state == PATH_PARKED) &&
+		    egress_listener(leg))
 			return true;
 	}
 	return false;
@@ -55,7 +48,7 @@ static size_t look_at_tunnel(struct egress_tunnel *t, bool is_late)
 	list_for_each_safe(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
 
-		if (!listener_of(leg) && !look_at_old(leg, may_leave, is_late))
+		if (!egress_listener(leg) && !look_at_old(leg, may_leave, is_late))
 			left += leg->path != NULL;
 	}
 	return left;
@@ -70,7 +63,7 @@ static bool is_left_behind(const struct egress_tunnel *t)
 	list_for_each(node, &t->legs) {
 		const struct leg *leg = container_of(node, struct leg, node);
 
-		if (leg->path && !listener_of(leg))
+		if (leg->path && !egress_listener(leg))
 			return true;
 		has_path |= leg->path != NULL;
 	}
@@ -102,13 +95,14 @@ json_t *egress_are_gone(void *user, bool is_late)
 	return left > 0 && !is_late ? NULL : left_behind_json(ew);
 }
 
-/* A listener's ratio may have changed. */
-static void set_weights(struct egress_tunnel *t)
+/* A listener's ratio may have changed, or its place. */
+static void take_over(struct egress_tunnel *t)
 {
 	list_for_each(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
-		const struct conf_address *now = listener_of(leg);
+		const struct conf_address *now = egress_listener(leg);
 
+		egress_set_rank(leg);
 		if (now && now->ratio != leg->listener.ratio) {
 			leg->listener.ratio = now->ratio;
 			egress_share_weight(t, now);
@@ -124,7 +118,7 @@ static void leave_others(struct worker *w, struct task *task)
 
 	ew->listeners.count = topo_from_json(task_args(task), ew->listeners.list);
 	list_for_each(node, &ew->tunnels)
-		set_weights(container_of(node, struct egress_tunnel, node));
+		take_over(container_of(node, struct egress_tunnel, node));
 	pending_begin(&ew->leave, task, ew->daemon->conf.topo_wait_ms);
 }
 

@@ -80,6 +80,22 @@ static void leg_free(struct leg *leg)
 	free(leg);
 }
 
+const struct conf_address *egress_listener(const struct leg *leg)
+{
+	const struct topo_list *l = &leg->tunnel->owner->listeners;
+
+	return topo_find(l->list, l->count, &leg->listener);
+}
+
+void egress_set_rank(struct leg *leg)
+{
+	const struct topo_list *l = &leg->tunnel->owner->listeners;
+	const struct conf_address *a = egress_listener(leg);
+
+	if (leg->path)
+		leg->path->rank = (uint16_t)(a ? (size_t)(a - l->list) : l->count);
+}
+
 static bool is_up_on(const struct leg *leg, const struct conf_address *listener)
 {
 	return leg->path && conf_address_is_same(&leg->listener, listener);
@@ -157,16 +173,6 @@ static void run_reap(struct deferred *d)
 
 /* ---- subflows ---- */
 
-/* The listeners' order on the command line; those that came later stand behind. */
-static uint16_t rank_of(const struct conf *conf, const struct conf_address *listener)
-{
-	size_t i = 0;
-
-	while (i < conf->listen_count && !conf_address_is_same(&conf->listen[i], listener))
-		i++;
-	return (uint16_t)i;
-}
-
 static void on_up(struct subflow *sf, const struct hello_ack *ack)
 {
 	struct leg *leg = subflow_user(sf);
@@ -181,7 +187,7 @@ static void on_up(struct subflow *sf, const struct hello_ack *ack)
 	/* Of a topology that is only prepared: the ingress uses it first. */
 	if (leg->generation > t->generation && t->had_path)
 		tunnel_hold_path(leg->path);
-	leg->path->rank = rank_of(&t->owner->daemon->conf, &leg->listener);
+	egress_set_rank(leg);
 	t->had_path = true;
 	egress_share_weight(t, &leg->listener);
 	log_info("subflow from %s is up", subflow_peer(sf));

@@ -30,7 +30,7 @@ struct backend {
 	struct ingress_worker *owner;
 	enum backend_state state;
 	struct uplink uplink;
-	uint16_t rank;	   /* the backends were named in this order */
+	uint16_t rank;	   /* its place in the operator's list */
 	struct path *path; /* while it is up */
 	bool is_drained;   /* nothing is under way on its path any more */
 };
@@ -43,7 +43,6 @@ struct ingress_worker {
 	struct tunnel_id tunnel_id;
 	uint64_t instance; /* the egress's; 0 until a backend has led there */
 	uint32_t generation;
-	uint16_t backends_seen;
 	uint64_t accepted; /* clients */
 	struct listener *listener;
 	struct list backends; /* in whatever state */
@@ -55,8 +54,8 @@ struct ingress_worker {
 /* ---- tunnel.c: one worker's tunnel and its backends ---- */
 void ingress_worker_open(struct daemon *d, struct worker *w);
 void ingress_worker_freed(struct worker *w);
-/* Dials it. `state` is USED, or PREPARED until ingress_use_backend. */
-void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a,
+/* Dials the one at list[rank]. `state` is USED, or PREPARED until ingress_use_backend. */
+void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *list, size_t rank,
 			 enum backend_state state);
 void ingress_use_backend(struct backend *b);
 /* It leaves: its path is drained, then closed (ingress_are_gone), or closed when it is lost. */

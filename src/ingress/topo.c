@@ -19,7 +19,7 @@ static void prepare(struct worker *w, struct task *task)
 	iw->generation++;
 	for (size_t i = 0; i < count; i++)
 		if (!ingress_find_backend(iw, &addresses[i]))
-			ingress_add_backend(iw, &addresses[i], BACKEND_PREPARED);
+			ingress_add_backend(iw, addresses, i, BACKEND_PREPARED);
 	task_done(task, NULL);
 }
 
@@ -83,15 +83,20 @@ static void wait_until_up(struct worker *w, struct task *task)
 	pending_begin(&iw->rise, task, iw->daemon->conf.topo_wait_ms);
 }
 
-static void keep_or_leave(struct backend *b, const struct conf_address *a)
+static void keep_or_leave(struct backend *b, const struct conf_address *list, size_t count)
 {
+	const struct conf_address *a = topo_find(list, count, &b->uplink.backend);
+
 	if (!a) {
 		ingress_drain_backend(b);
 		return;
 	}
+	b->rank = (uint16_t)(a - list);
 	b->uplink.backend.ratio = a->ratio;
-	if (b->path && b->path->weight != a->ratio)
-		tunnel_set_weight(b->owner->end.tunnel, b->path, a->ratio);
+	if (!b->path)
+		return;
+	b->path->rank = b->rank;
+	tunnel_set_weight(b->owner->end.tunnel, b->path, a->ratio);
 }
 
 /* Arguments: the addresses that are in use from now on. Those that are neither in use nor prepared
@@ -110,12 +115,12 @@ static void commit(struct worker *w, struct task *task)
 	}
 	for (size_t i = 0; i < count; i++)
 		if (!ingress_find_backend(iw, &addresses[i]))
-			ingress_add_backend(iw, &addresses[i], BACKEND_USED);
+			ingress_add_backend(iw, addresses, i, BACKEND_USED);
 	list_for_each(old, &iw->backends) {
 		struct backend *b = container_of(old, struct backend, node);
 
 		if (b->state == BACKEND_USED)
-			keep_or_leave(b, topo_find(addresses, count, &b->uplink.backend));
+			keep_or_leave(b, addresses, count);
 	}
 	pending_begin(&iw->leave, task, iw->daemon->conf.topo_wait_ms);
 }

@@ -173,7 +173,7 @@ static const struct uplink_ops uplink_ops = {
 
 /* ---- backends ---- */
 
-void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a,
+void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *list, size_t rank,
 			 enum backend_state state)
 {
 	struct backend *b = calloc(1, sizeof(*b));
@@ -181,10 +181,10 @@ void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *a
 	if (!b)
 		abort();
 	b->owner = iw;
-	b->rank = iw->backends_seen++;
+	b->rank = (uint16_t)rank;
 	b->state = state;
 	list_push_back(&iw->backends, &b->node);
-	uplink_open(&b->uplink, iw->worker, a, &iw->daemon->key, &uplink_ops, b);
+	uplink_open(&b->uplink, iw->worker, &list[rank], &iw->daemon->key, &uplink_ops, b);
 }
 
 void ingress_drain_backend(struct backend *b)
@@ -313,7 +313,7 @@ void ingress_worker_open(struct daemon *d, struct worker *w)
 	pending_open(&iw->leave, w, ingress_are_gone, iw);
 	pending_open(&iw->drain, w, ingress_is_idle, iw);
 	for (size_t i = 0; i < in->topo.used.count; i++)
-		ingress_add_backend(iw, &in->topo.used.list[i], BACKEND_USED);
+		ingress_add_backend(iw, in->topo.used.list, i, BACKEND_USED);
 	hostport_text(d->conf.listen[0].host, d->conf.listen[0].port, name);
 	if (listener_open(&w->loop, in->listen_fd, name, on_client, iw, &iw->listener) < 0)
 		log_error("cannot accept on %s", name);

@@ -218,7 +218,40 @@ def drained_before(lab):
     chain.proxies[0].signal(signal.SIGCONT)
 
 
+def order_of_backup(lab):
+    """The scheduler `backup` prefers the first of equals in the operator's list: of the new one."""
+    chain = Chain(lab)
+    listener = chain.listen()
+    chain.ready()
+    client, server = chain.session(listener)
+    for module, key, addresses in sides(chain):
+        module.must("set_scheduler", scheduler="backup")
+        turned = listed(addresses[::-1])
+        module.must("update_topo_pre", addresses=turned)
+        module.must("update_topo")
+        expect_chosen(module, key, turned[0], client, server)
+        module.must("remove_path", host=turned[0]["host"], port=turned[0]["port"])
+        module.must("add_path", **turned[0])
+        wait_for(lambda: all(list(states(m, k).values()) == ["up"] * 3 for m, k, _ in sides(chain)),
+                 "the removed one is back at both ends")
+        expect_chosen(module, key, turned[1], client, server)
+    end_both(client, server)
+
+
+def expect_chosen(module, key, address, client, server):
+    before = sent_by(module, key)
+    move_both_ways(client, server, MB, 1)
+    sent = {name: sent - before[name] for name, sent in sent_by(module, key).items()}
+    expect_equal([name for name, bytes_ in sent.items() if bytes_ > MB / 2],
+                 [f"{address['host']}:{address['port']}"], f"{module.name} sent by path: {sent}")
+
+
+def sent_by(module, key):
+    return {p[key]: p.get("sent_bytes", 0) for p in module.must("paths")["paths"]}
+
+
 SCENARIOS = [
+    Scenario("order_of_backup", order_of_backup),
     Scenario("all_replaced", all_replaced),
     Scenario("egress_alone", egress_alone),
     Scenario("left_for_good", left_for_good),
