@@ -61,7 +61,8 @@ void egress_worker_open(struct daemon *d, struct worker *w);
 void egress_worker_freed(struct worker *w);
 /* Takes it out; it ends by way of the loop. */
 void egress_end_tunnel(struct egress_tunnel *t);
-/* The weights of a tunnel's legs on this listener follow its ratio and their number. */
+/* The weights of a tunnel's legs on this listener follow its ratio and the number of those in
+ * use. */
 void egress_share_weight(struct egress_tunnel *t, const struct conf_address *listener);
 /* NULL: it is none of those in use, but closed, or only prepared. */
 const struct conf_address *egress_listener(const struct leg *leg);

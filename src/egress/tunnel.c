@@ -96,9 +96,11 @@ void egress_set_rank(struct leg *leg)
 		leg->path->rank = (uint16_t)(a ? (size_t)(a - l->list) : l->count);
 }
 
-static bool is_up_on(const struct leg *leg, const struct conf_address *listener)
+/* Does it carry what comes from the server, so that the others on this listener have less to? */
+static bool is_used_on(const struct leg *leg, const struct conf_address *listener)
 {
-	return leg->path && conf_address_is_same(&leg->listener, listener);
+	return leg->path && leg->path->state != PATH_PREPARED &&
+	       leg->path->state != PATH_DRAINING && conf_address_is_same(&leg->listener, listener);
 }
 
 /* One has come or gone: the others' weights follow. */
@@ -107,11 +109,11 @@ void egress_share_weight(struct egress_tunnel *t, const struct conf_address *lis
 	size_t count = 0;
 
 	list_for_each(node, &t->legs)
-		count += is_up_on(container_of(node, struct leg, node), listener);
+		count += is_used_on(container_of(node, struct leg, node), listener);
 	list_for_each(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
 
-		if (is_up_on(leg, listener))
+		if (is_used_on(leg, listener))
 			tunnel_set_weight(t->end.tunnel, leg->path, gate_weight(listener, count));
 	}
 }
@@ -197,12 +199,21 @@ static int on_frame(struct subflow *sf, const struct frame *head, const uint8_t 
 		    const struct slice *data)
 {
 	struct leg *leg = subflow_user(sf);
+	struct egress_tunnel *t = leg->tunnel;
+	enum path_state before;
+	int err;
 
 	if (!leg->path)
 		return -EPROTO;
-	if (leg->generation > leg->tunnel->generation)
-		leg->tunnel->generation = leg->generation;
-	return end_receive(&leg->tunnel->end, leg->path, head, control, data);
+	/* The ingress has carried out its part of the change; of a relay that says nothing. */
+	if (leg->generation > t->generation && head->type != FRAME_DRAIN &&
+	    !frame_is_path_event(head->type))
+		t->generation = leg->generation;
+	before = leg->path->state;
+	err = end_receive(&t->end, leg->path, head, control, data);
+	if (leg->path->state != before)
+		egress_share_weight(t, &leg->listener);
+	return err;
 }
 
 static void on_blocked(struct subflow *sf)
