@@ -61,15 +61,20 @@ void egress_worker_open(struct daemon *d, struct worker *w);
 void egress_worker_freed(struct worker *w);
 /* Takes it out; it ends by way of the loop. */
 void egress_end_tunnel(struct egress_tunnel *t);
-/* The weights of a tunnel's legs on this listener follow its ratio and the number of those in
- * use. */
-void egress_share_weight(struct egress_tunnel *t, const struct conf_address *listener);
+
+/* ---- leg.c ---- */
+void leg_accept_take(struct egress_tunnel *t, const struct arrival *a);
+/* Its subflow is closed, or gone, and its path with it. */
+void leg_free(struct leg *leg);
+/* The weights of a tunnel's legs on this listener follow its ratio and the number of those in use,
+ * which has changed. */
+void leg_share_weight(struct egress_tunnel *t, const struct conf_address *listener);
 /* NULL: it is none of those in use, but closed, or only prepared. */
-const struct conf_address *egress_listener(const struct leg *leg);
+const struct conf_address *leg_listener(const struct leg *leg);
 /* The leg's path takes over its listener's place among them. */
-void egress_set_rank(struct leg *leg);
+void leg_set_rank(struct leg *leg);
 /* In order: what was drained is not lost. */
-void egress_close_leg(struct leg *leg);
+void leg_close(struct leg *leg);
 
 /* ---- tasks.c ---- */
 task_run egress_health, egress_stats, egress_paths, egress_sessions, egress_reset, egress_drain,

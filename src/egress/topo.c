@@ -16,8 +16,7 @@ static bool has_gone_over(const struct egress_tunnel *t)
 		const struct leg *leg = container_of(node, struct leg, node);
 		const struct path *p = leg->path;
 
-		if (p && (p->state == PATH_ACTIVE || p->state == PATH_PARKED) &&
-		    egress_listener(leg))
+		if (p && (p->state == PATH_ACTIVE || p->state == PATH_PARKED) && leg_listener(leg))
 			return true;
 	}
 	return false;
@@ -36,7 +35,7 @@ static bool look_at_old(struct leg *leg, bool may_leave, bool is_late)
 	if (leg->is_leaving)
 		is_over = leg->is_drained || is_late;
 	if (is_over)
-		egress_close_leg(leg);
+		leg_close(leg);
 	return is_over;
 }
 
@@ -48,7 +47,7 @@ static size_t look_at_tunnel(struct egress_tunnel *t, bool is_late)
 	list_for_each_safe(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
 
-		if (!egress_listener(leg) && !look_at_old(leg, may_leave, is_late))
+		if (!leg_listener(leg) && !look_at_old(leg, may_leave, is_late))
 			left += leg->path != NULL;
 	}
 	return left;
@@ -63,7 +62,7 @@ static bool is_left_behind(const struct egress_tunnel *t)
 	list_for_each(node, &t->legs) {
 		const struct leg *leg = container_of(node, struct leg, node);
 
-		if (leg->path && !egress_listener(leg))
+		if (leg->path && !leg_listener(leg))
 			return true;
 		has_path |= leg->path != NULL;
 	}
@@ -100,12 +99,12 @@ static void take_over(struct egress_tunnel *t)
 {
 	list_for_each(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
-		const struct conf_address *now = egress_listener(leg);
+		const struct conf_address *now = leg_listener(leg);
 
-		egress_set_rank(leg);
+		leg_set_rank(leg);
 		if (now && now->ratio != leg->listener.ratio) {
 			leg->listener.ratio = now->ratio;
-			egress_share_weight(t, now);
+			leg_share_weight(t, now);
 		}
 	}
 }
