@@ -22,35 +22,42 @@ static bool has_gone_over(const struct egress_tunnel *t)
 	return false;
 }
 
-/* Its listener is closed: it leaves as soon as it may, and is cut when it is late. True when it is
- * closed. */
-static bool look_at_old(struct leg *leg, bool may_leave, bool is_late)
-{
-	bool is_over = may_leave && !leg->path; /* it has not been up yet */
+/* What has become of the subflows on listeners that are closed. */
+struct leavers {
+	json_int_t left; /* not closed yet */
+	json_int_t cut;	 /* closed without having been drained */
+};
 
-	if (may_leave && leg->path) {
+/* It leaves as soon as it may, and is cut when it is late. */
+static void look_at_leaver(struct leg *leg, bool may_leave, bool is_late, struct leavers *l)
+{
+	if (!leg->path) { /* it has not been up yet, and is not to come into use */
+		if (may_leave)
+			leg_close(leg);
+		return;
+	}
+	if (may_leave) {
 		leg->is_leaving = true;
 		end_drain_path(&leg->tunnel->end, leg->path);
 	}
-	if (leg->is_leaving)
-		is_over = leg->is_drained || is_late;
-	if (is_over)
+	if (leg->is_leaving && (leg->is_drained || is_late)) {
+		l->cut += !leg->is_drained;
 		leg_close(leg);
-	return is_over;
+	} else {
+		l->left++;
+	}
 }
 
-static size_t look_at_tunnel(struct egress_tunnel *t, bool is_late)
+static void look_at_tunnel(struct egress_tunnel *t, bool is_late, struct leavers *l)
 {
 	bool may_leave = has_gone_over(t);
-	size_t left = 0;
 
 	list_for_each_safe(node, &t->legs) {
 		struct leg *leg = container_of(node, struct leg, node);
 
-		if (!leg_listener(leg) && !look_at_old(leg, may_leave, is_late))
-			left += leg->path != NULL;
+		if (!leg_listener(leg))
+			look_at_leaver(leg, may_leave, is_late, l);
 	}
-	return left;
 }
 
 /* At the end of the waiting: it has kept what came in by listeners that are closed, or has nothing
@@ -81,17 +88,19 @@ static json_t *left_behind_json(const struct egress_worker *ew)
 		if (is_left_behind(t))
 			json_array_append_new(list, json_string(text));
 	}
-	return json_pack("{s:o}", "tunnels_left_behind", list);
+	return list;
 }
 
 json_t *egress_are_gone(void *user, bool is_late)
 {
 	struct egress_worker *ew = user;
-	size_t left = 0;
+	struct leavers l = {0};
 
 	list_for_each(node, &ew->tunnels)
-		left += look_at_tunnel(container_of(node, struct egress_tunnel, node), is_late);
-	return left > 0 && !is_late ? NULL : left_behind_json(ew);
+		look_at_tunnel(container_of(node, struct egress_tunnel, node), is_late, &l);
+	if (l.left > 0 && !is_late)
+		return NULL;
+	return json_pack("{s:o, s:I}", "tunnels_left_behind", left_behind_json(ew), "cut", l.cut);
 }
 
 /* A listener's ratio may have changed, or its place. */

@@ -64,16 +64,21 @@ json_t *ingress_are_up(void *user, bool is_late)
 json_t *ingress_are_gone(void *user, bool is_late)
 {
 	struct ingress_worker *iw = user;
-	size_t left = 0;
+	json_int_t left = 0, cut = 0;
 
 	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		if (b->state == BACKEND_LEAVING && (b->is_drained || is_late))
+		if (b->state != BACKEND_LEAVING)
+			continue;
+		if (b->is_drained || is_late) {
+			cut += !b->is_drained;
 			ingress_close_backend(b);
-		left += b->state == BACKEND_LEAVING;
+		} else {
+			left++;
+		}
 	}
-	return left ? NULL : json_object();
+	return left ? NULL : json_pack("{s:I}", "cut", cut);
 }
 
 static void wait_until_up(struct worker *w, struct task *task)
@@ -181,11 +186,11 @@ static void on_committed(struct daemon *d, json_t *result, void *user)
 	struct topo *t = &((struct ingress *)d->user)->topo;
 	json_t *reply;
 
-	(void)result;
 	t->is_busy = false;
 	log_info("topology changed: %zu backend(s)", t->used.count);
 	reply = topo_reply_json(t->used.list, t->used.count, control_args(user));
 	json_object_set_new(reply, "paths", json_integer((json_int_t)t->used.count));
+	json_object_update(reply, result);
 	control_reply_ok(user, reply);
 }
 

@@ -5,6 +5,8 @@
                        +-- relay3 --+
 """
 
+import signal
+
 from chain import Chain
 from lab import expect, expect_equal, wait_for
 from peers import MB, Job, check_session, end_both, move, move_both_ways
@@ -87,7 +89,7 @@ def one_by_one(lab, side):
                          else (chain.egress, chain.egress_addresses))
     host, port, _ = addresses[0]
     moving = Job(move_both_ways, client, server, 48 * MB, 1)
-    module.must("remove_path", host=host, port=port)
+    expect_equal(module.must("remove_path", host=host, port=port)["cut"], 0, "paths not drained")
     expect(not uses(module, host, port), "the path is gone when the reply comes")
     module.must("add_path", host=host, port=port, ratio=2)
     wait_for(lambda: uses(module, host, port), "the path is back")
@@ -103,6 +105,21 @@ def one_by_one(lab, side):
     check_session(chain, listener, MB)
 
 
+def cut(lab, side):
+    """A path that cannot be drained is closed after --topo-wait, and the line says so."""
+    chain = Chain(lab, options=["--topo-wait", "1s"])
+    listener = chain.listen()
+    chain.ready()
+    module, addresses = ((chain.ingress, chain.proxy_addresses) if side == "ingress"
+                         else (chain.egress, chain.egress_addresses))
+    chain.proxies[0].signal(signal.SIGSTOP)
+    done = module.control("remove_path", *addresses[0][:2])
+    expect(done.returncode == 0 and "1 could not be drained in time" in done.stdout,
+           f"the controller says {done.stdout.strip()!r}")
+    chain.proxies[0].signal(signal.SIGCONT)
+    check_session(chain, listener, MB)
+
+
 def uses(module, host, port):
     key = "peer" if module.name.startswith("mpp_adv_ingress") else "listener"
     return any(p.get(key) == f"{host}:{port}" and p["state"] == "up"
@@ -115,4 +132,6 @@ SCENARIOS = [
     Scenario("weights", weights),
     Scenario("ingress_paths", one_by_one, ("ingress",)),
     Scenario("egress_paths", one_by_one, ("egress",)),
+    Scenario("ingress_cuts", cut, ("ingress",)),
+    Scenario("egress_cuts", cut, ("egress",)),
 ]

@@ -149,7 +149,8 @@ def all_replaced(lab):
     move_both_ways(client, server, 4 * MB, 1)
     moving = Job(move_both_ways, client, server, 32 * MB, 2)
     chain.ingress.must("update_topo")
-    expect_equal(at_egress.result()["tunnels_left_behind"], [], "tunnels left behind")
+    reply = at_egress.result()
+    expect_equal((reply["tunnels_left_behind"], reply["cut"]), ([], 0), "left behind, and cut")
     wait_gone_over(chain)
     moving.result()
     end_both(client, server)
@@ -192,7 +193,7 @@ def left_for_good(lab):
     chain.proxies[1] = chain.proxies[1].again()
     chain.proxies[1].wait_live()
     move_both_ways(client, server, 4 * MB, 1)
-    at_ingress.result()
+    expect_equal(at_ingress.result()["cut"], 1, "how many were not drained")
     expect_equal(states(chain.ingress), {names[2]: "up"}, "what is left")
     expect_equal(chain.proxies[1].stats()["connections"]["accepted_total"], 0,
                  "subflows to a backend that has left")
@@ -213,8 +214,9 @@ def drained_before(lab):
     chain.ingress.wait_ready()
     chain.proxies[0].signal(signal.SIGSTOP)
     begin = time.monotonic()
-    chain.ingress.must("remove_path", host=near["host"], port=near["port"])
+    reply = chain.ingress.must("remove_path", host=near["host"], port=near["port"])
     expect(time.monotonic() - begin > 0.9, "it did not wait")
+    expect_equal(reply["cut"], 1, "how many were not drained")
     chain.proxies[0].signal(signal.SIGCONT)
 
 
