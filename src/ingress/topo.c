@@ -5,7 +5,7 @@
 #include "common/module/report.h"
 #include "ingress/ingress.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 /* ---- on the workers ---- */
 
@@ -36,25 +36,20 @@ static void abort_prepared(struct worker *w, struct task *task)
 	task_done(task, NULL);
 }
 
-static json_t *missing_json(const struct ingress_worker *iw)
+/* {"missing": {backend: why}}: a backend that several workers miss is one in their sum. */
+json_t *ingress_are_up(void *user, bool is_late)
 {
-	json_t *missing = json_array();
+	const struct ingress_worker *iw = user;
+	json_t *missing = json_object();
 
 	list_for_each(node, &iw->backends) {
 		const struct backend *b = container_of(node, struct backend, node);
 
 		if (b->state == BACKEND_PREPARED && !b->uplink.is_up)
-			json_array_append_new(missing, json_sprintf("%s: %s", b->uplink.name,
-								    uplink_trouble(&b->uplink)));
+			json_object_set_new(missing, b->uplink.name,
+					    json_string(uplink_trouble(&b->uplink)));
 	}
-	return missing;
-}
-
-json_t *ingress_are_up(void *user, bool is_late)
-{
-	json_t *missing = missing_json(user);
-
-	if (json_array_size(missing) == 0 || is_late)
+	if (json_object_size(missing) == 0 || is_late)
 		return json_pack("{s:o}", "missing", missing);
 	json_decref(missing);
 	return NULL;
@@ -141,24 +136,35 @@ static void on_prepared(struct daemon *d, json_t *result, void *user)
 	control_reply_ok(user, topo_ratios_json(in->topo.prepared.list, in->topo.prepared.count));
 }
 
-static void on_prepared_and_up(struct daemon *d, json_t *result, void *user)
+/* True when the request has been answered: some are not up, or the module ends. */
+static bool has_failed(struct ingress *in, const json_t *result, const char *what,
+		       struct control_request *req)
 {
 	const json_t *missing = json_object_get(result, "missing");
-	char text[256];
+	char *text;
 
-	if (json_array_size(missing) == 0) {
+	if (daemon_refuses(in->daemon, req))
+		return true;
+	if (json_object_size(missing) == 0)
+		return false;
+	in->topo.is_busy = false;
+	text = report_join(missing);
+	control_reply_error(req, "timeout", "%s: %s", what, text);
+	free(text);
+	return true;
+}
+
+static void on_prepared_and_up(struct daemon *d, json_t *result, void *user)
+{
+	if (!has_failed(d->user, result, "not up yet", user))
 		on_prepared(d, result, user);
-		return;
-	}
-	((struct ingress *)d->user)->topo.is_busy = false;
-	report_join(missing, text, sizeof(text));
-	control_reply_error(user, "timeout", "not up yet: %s", text);
 }
 
 static void on_prepared_then_wait(struct daemon *d, json_t *result, void *user)
 {
 	(void)result;
-	daemon_each(d, wait_until_up, NULL, on_prepared_and_up, user);
+	if (!daemon_refuses(d, user))
+		daemon_each(d, wait_until_up, NULL, on_prepared_and_up, user);
 }
 
 void ingress_topo_pre(void *user, struct control_request *req)
@@ -209,15 +215,9 @@ static void begin_commit(struct ingress *in, const struct topo_list *next,
 static void on_all_up(struct daemon *d, json_t *result, void *user)
 {
 	struct ingress *in = d->user;
-	const json_t *missing = json_object_get(result, "missing");
-	char text[256];
 
-	if (json_array_size(missing) > 0) {
-		in->topo.is_busy = false;
-		report_join(missing, text, sizeof(text));
-		control_reply_error(user, "timeout", "topology unchanged, not up: %s", text);
+	if (has_failed(in, result, "topology unchanged, not up", user))
 		return;
-	}
 	in->topo.is_prepared = false;
 	begin_commit(in, &in->topo.prepared, user);
 }

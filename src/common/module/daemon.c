@@ -134,6 +134,13 @@ static void handle_close(struct daemon *d, struct control_request *req)
 	drain(d, (uint32_t)drain_ms);
 }
 
+bool daemon_refuses(struct daemon *d, struct control_request *req)
+{
+	if (d->state == DAEMON_STOPPING)
+		control_reply_error(req, "busy", "the module is ending");
+	return d->state == DAEMON_STOPPING;
+}
+
 static void handle_change(struct daemon *d, struct control_request *req, control_handle *handle)
 {
 	if (!handle)
@@ -201,10 +208,8 @@ static void handle_request(void *user, struct control_request *req)
 	};
 	const char *op = control_op(req);
 
-	if (d->state == DAEMON_STOPPING) {
-		control_reply_error(req, "busy", "the module is ending");
+	if (daemon_refuses(d, req))
 		return;
-	}
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
 		if (strcmp(op, queries[i].op) == 0) {
 			daemon_each(d, queries[i].run, control_args(req), queries[i].done, req);

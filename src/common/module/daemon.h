@@ -76,6 +76,11 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 /* Runs `run` on every worker. `args` is borrowed (copied); NULL is an empty object. */
 void daemon_each(struct daemon *d, task_run *run, const json_t *args, tasks_done *done, void *user);
 
+/* True when the request has been answered, because the workers end and nothing may be posted to
+ * them any more (worker.h): for a change whose first step is back, and that would post its second.
+ */
+bool daemon_refuses(struct daemon *d, struct control_request *req);
+
 /* One of them, for what belongs to this tunnel. */
 struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id);
 

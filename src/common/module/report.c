@@ -5,6 +5,7 @@
 #include "common/module/daemon.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 void report_put(json_t *object, const char *key, uint64_t value)
 {
@@ -73,18 +74,22 @@ size_t report_limit(const json_t *args)
 		       : 100;
 }
 
-void report_join(const json_t *list, char *ret_text, size_t size)
+char *report_join(const json_t *reasons)
 {
-	size_t used = 0, index;
-	json_t *item;
+	const char *name, *separator = "";
+	size_t size;
+	char *text;
+	FILE *out = open_memstream(&text, &size);
+	json_t *why;
 
-	ret_text[0] = '\0';
-	json_array_foreach(list, index, item) {
-		int n = snprintf(ret_text + used, size - used, "%s%s", index ? "; " : "",
-				 json_string_value(item));
-
-		if (n < 0 || (size_t)n >= size - used)
-			return;
-		used += (size_t)n;
+	if (!out)
+		abort();
+	/* jansson's iterator wants it writable, and leaves it alone. */
+	json_object_foreach((json_t *)(uintptr_t)reasons, name, why) {
+		fprintf(out, "%s%s: %s", separator, name, json_string_value(why));
+		separator = "; ";
 	}
+	if (fclose(out) != 0)
+		abort();
+	return text;
 }

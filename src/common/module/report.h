@@ -24,7 +24,7 @@ void report_add_counters(json_t *stats, const struct tunnel_counters *c);
 /* The `limit` argument of `sessions`: 100 when it is missing or no number. */
 size_t report_limit(const json_t *args);
 
-/* A list of texts as one, separated by "; ", cut to `size`. */
-void report_join(const json_t *list, char *ret_text, size_t size);
+/* An object of texts as one, "name: text; name: text", which the caller frees. */
+char *report_join(const json_t *reasons);
 
 #endif

@@ -7,6 +7,8 @@ and in each dialect; and what becomes of those that leave.
 """
 
 import ipaddress
+import json
+import re
 import signal
 import time
 
@@ -100,6 +102,38 @@ def update_fails(lab):
     expect_equal(backends_of(chain.ingress), before, "backends of the ingress")
     reply = chain.ingress.ask("update_topo")
     expect_equal((reply["ok"], reply["code"]), (False, "not_prepared"), f"after abort: {reply}")
+
+
+def fails_by_name(lab):
+    """Many backends that refuse, at several workers: each is named, once."""
+    chain = Chain(lab, ingress_options=["--workers", "3", "--topo-wait", "1s"])
+    chain.ready()
+    nobody = chain.near[0].b_ip
+    ports = range(SUBFLOW_PORT + 1, SUBFLOW_PORT + 33)
+    addresses = listed((nobody, port, 1) for port in ports)
+    reply = chain.ingress.ask("update_topo_pre", addresses=addresses, wait=True)
+    expect_equal((reply["ok"], reply["code"]), (False, "timeout"), f"with wait: {reply}")
+    again = chain.ingress.ask("update_topo")
+    for error in (reply["error"], again["error"]):
+        named = re.findall(rf"(?:; |: )({nobody}:\d+): {nobody}:\d+: connection refused", error)
+        expect_equal(sorted(named), [f"{nobody}:{port}" for port in ports], f"named in {error}")
+
+
+def ends_meanwhile(lab):
+    """The module ends while update_topo waits: the answer says so."""
+    chain = Chain(lab, paths=1)
+    chain.ready()
+    chain.ingress.must("update_topo_pre", addresses=listed([(chain.near[0].b_ip, 1, 1)]))
+    with chain.front.connect(*chain.ingress.comm) as peer, peer.makefile("r") as replies:
+        peer.sendall(b'{"op": "update_topo"}\n')
+        wait_for(lambda: "under way" in chain.ingress.ask("update_topo_pre")["error"],
+                 "the change has begun")
+        chain.ingress.may_end = True
+        chain.ingress.signal(signal.SIGTERM)
+        reply = json.loads(replies.readline())
+    chain.ingress.succeed()
+    expect_equal((reply["ok"], reply["code"]), (False, "busy"), f"reply: {reply}")
+    expect("ending" in reply["error"], f"why: {reply}")
 
 
 def ratios_kept(lab):
@@ -338,5 +372,7 @@ SCENARIOS = [
     Scenario("bytes", update, (by_bytes,)),
     Scenario("json", update, (by_json,)),
     Scenario("fails", update_fails),
+    Scenario("fails_by_name", fails_by_name),
+    Scenario("ends_meanwhile", ends_meanwhile),
     Scenario("ratios", ratios_kept),
 ]

@@ -1,6 +1,8 @@
 /* The shared parts of what modules tell of themselves: limits, texts, and stats that add up. */
 #include "common/module/report.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -28,36 +30,41 @@ static void the_limit_of_sessions(void **state)
 	assert_int_equal(limit_of("{\"limit\": \"7\"}"), 100);
 }
 
-static void assert_joined(const char *list_text, size_t size, const char *wanted)
+static void assert_joined(const char *reasons_text, const char *wanted)
 {
-	json_t *list = json_loads(list_text, 0, NULL);
-	char text[64];
+	json_t *reasons = json_loads(reasons_text, 0, NULL);
+	char *text = report_join(reasons);
 
-	memset(text, 'x', sizeof(text));
-	report_join(list, text, size);
 	assert_string_equal(text, wanted);
-	assert_int_equal(text[size], 'x');
-	json_decref(list);
+	free(text);
+	json_decref(reasons);
 }
 
-static void texts_are_joined(void **state)
+static void reasons_are_joined(void **state)
 {
 	(void)state;
-	assert_joined("[]", 32, "");
-	assert_joined("[\"one\"]", 32, "one");
-	assert_joined("[\"one\", \"two\", \"three\"]", 32, "one; two; three");
+	assert_joined("{}", "");
+	assert_joined("{\"a:1\": \"refused\"}", "a:1: refused");
+	assert_joined("{\"a:1\": \"refused\", \"b:2\": \"no answer\", \"c:3\": \"\"}",
+		      "a:1: refused; b:2: no answer; c:3: ");
 }
 
-static void joined_texts_are_cut(void **state)
+/* However many there are, the last one is there. */
+static void no_reason_is_left_out(void **state)
 {
-	static const char list[] = "[\"one\", \"two\", \"three\"]";
+	json_t *reasons = json_object();
+	char name[32], *text;
 
 	(void)state;
-	assert_joined(list, 9, "one; two");
-	assert_joined(list, 8, "one; tw");
-	assert_joined(list, 6, "one; ");
-	assert_joined(list, 5, "one;");
-	assert_joined(list, 1, "");
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "host-%d:7000", i);
+		json_object_set_new(reasons, name, json_string("connection refused"));
+	}
+	text = report_join(reasons);
+	assert_non_null(strstr(text, "; host-63:7000: connection refused"));
+	assert_int_equal(strlen(text), strlen("; host-9:7000: connection refused") * 64 + 54 - 2);
+	free(text);
+	json_decref(reasons);
 }
 
 static json_int_t figure(const json_t *stats, const char *group, const char *key)
@@ -102,8 +109,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_of_sessions),
-		cmocka_unit_test(texts_are_joined),
-		cmocka_unit_test(joined_texts_are_cut),
+		cmocka_unit_test(reasons_are_joined),
+		cmocka_unit_test(no_reason_is_left_out),
 		cmocka_unit_test(tunnels_add_up),
 	};
 
