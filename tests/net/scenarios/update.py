@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 import signal
+import struct
 import time
 
 from chain import COMM, CONTROLLER, PROXY, SUBFLOW_PORT, Chain, Module
@@ -191,8 +192,8 @@ def all_replaced(lab):
 
 
 def egress_alone(lab):
-    """The ingress does not carry out its part of the change: the old paths stay, and the egress says
-    whose. They go when the ingress does so at last."""
+    """The ingress does not carry out its part of the change: the old paths stay, and the egress
+    says whose. They go when the ingress does so at last."""
     chain, client, server = others_prepared(lab, egress_options=["--topo-wait", "1s"])
     tunnel, = {p["tunnel"] for p in chain.egress.must("paths")["paths"]}
     moving = Job(move_both_ways, client, server, 32 * MB, 1)
@@ -254,6 +255,29 @@ def drained_before(lab):
     chain.proxies[0].signal(signal.SIGCONT)
 
 
+def unproven(lab):
+    """Somebody knows the tunnel's id and not the key. The change does not wait for him, and he does
+    not come into use later."""
+    key = lab.folder / "key"
+    key.write_bytes(b"k" * 32)
+    chain = Chain(lab, paths=2, options=["--key-file", key])
+    chain.listen()
+    chain.ready()
+    host, port, _ = chain.egress_addresses[0]
+    tunnel, = {p["tunnel"] for p in chain.egress.must("paths")["paths"]}
+    payload = (b"MPP1" + bytes([1, 1, 16]) + bytes.fromhex(tunnel) + struct.pack("!II", 1, 65536)
+               + bytes(range(16)))
+    with chain.relays[0].connect(host, port) as peer:
+        peer.sendall(struct.pack("!BBHIQQ", 0x81, 0, 0, len(payload), 0, 0) + payload)
+        wait_for(lambda: legs(chain, (host, port)) == ["down", "up"], "he has said HELLO")
+        begin = time.monotonic()
+        reply = chain.egress.must("remove_path", host=host, port=port)
+        expect(time.monotonic() - begin < 3, f"not before --topo-wait: {reply}")
+        while peer.recv(1000):
+            continue
+    expect_equal((reply["cut"], reply["tunnels_left_behind"]), (0, []), "cut, and left behind")
+
+
 def order_of_backup(lab):
     """The scheduler `backup` prefers the first of equals in the operator's list: of the new one."""
     chain = Chain(lab)
@@ -289,8 +313,9 @@ def sent_by(module, key):
 def second_proxy(lab, chain, path, backends):
     """Beside the one on that relay. Returns it, and its address."""
     address = (chain.near[path].b_ip, SUBFLOW_PORT + 1, 1)
-    module = Module(lab, chain.relays[path], PROXY, [address], backends, comm=(COMM[0], COMM[1] + 1),
-                    name=f"second@{chain.relays[path].name}")
+    relay = chain.relays[path]
+    module = Module(lab, relay, PROXY, [address], backends, name=f"second@{relay.name}",
+                    comm=(COMM[0], COMM[1] + 1))
     module.wait_live()
     return module, address
 
@@ -311,7 +336,8 @@ def ratio_shared(lab):
     chain.egress.must("set_scheduler", scheduler="weighted")
     _, address = second_proxy(lab, chain, 0, chain.egress_addresses[:1])
     chain.ingress.must("update_topo_pre", addresses=listed([*chain.proxy_addresses, address]))
-    wait_for(lambda: legs(chain, chain.egress_addresses[0]) == ["prepared", "up"], "one is prepared")
+    wait_for(lambda: legs(chain, chain.egress_addresses[0]) == ["prepared", "up"],
+             "one is prepared")
     expect_halves(chain, client, server)
     chain.ingress.must("update_topo")
     wait_for(lambda: legs(chain, chain.egress_addresses[0]) == ["up", "up"], "both are used")
@@ -363,6 +389,7 @@ def word_of_a_relay(lab):
 SCENARIOS = [
     Scenario("ratio_shared", ratio_shared),
     Scenario("word_of_a_relay", word_of_a_relay),
+    Scenario("unproven", unproven),
     Scenario("order_of_backup", order_of_backup),
     Scenario("all_replaced", all_replaced),
     Scenario("egress_alone", egress_alone),
