@@ -3,6 +3,7 @@ most scenarios use. A module that ends by itself, complains through a sanitizer 
 when it is told to fails the scenario."""
 
 import json
+import pathlib
 import re
 import signal
 import socket
@@ -62,6 +63,17 @@ class Module(Process):
     def kill(self):
         self.may_end = True
         super().kill()
+
+    def freeze(self):
+        """SIGSTOP, and every thread has stopped: one of them takes the signal, and tells the
+        others when it gets to run."""
+        self.signal(signal.SIGSTOP)
+        threads = pathlib.Path(f"/proc/{self.popen.pid}/task")
+        wait_for(lambda: all("State:\tT" in t.read_text() for t in threads.glob("*/status")),
+                 f"{self.name} stopped")
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
 
     def ask(self, op, **arguments):
         return ask(self.node, op, self.comm, **arguments)

@@ -5,8 +5,6 @@
                        +-- relay3 --+
 """
 
-import signal
-
 from chain import Chain
 from lab import expect, expect_equal, wait_for
 from peers import MB, Job, check_session, end_both, move, move_both_ways
@@ -112,11 +110,11 @@ def cut(lab, side):
     chain.ready()
     module, addresses = ((chain.ingress, chain.proxy_addresses) if side == "ingress"
                          else (chain.egress, chain.egress_addresses))
-    chain.proxies[0].signal(signal.SIGSTOP)
+    chain.proxies[0].freeze()
     done = module.control("remove_path", *addresses[0][:2])
     expect(done.returncode == 0 and "1 could not be drained in time" in done.stdout,
            f"the controller says {done.stdout.strip()!r}")
-    chain.proxies[0].signal(signal.SIGCONT)
+    chain.proxies[0].thaw()
     check_session(chain, listener, MB)
 
 

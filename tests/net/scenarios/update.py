@@ -218,7 +218,7 @@ def left_for_good(lab):
     wait_for(lambda: states(chain.ingress) == dict(zip(names, ["up", "up", "prepared"])),
              "the third backend is prepared")
     for proxy in chain.proxies[:2]:
-        proxy.signal(signal.SIGSTOP)
+        proxy.freeze()
     at_ingress = Job(chain.ingress.must, "update_topo")
     wait_for(lambda: states(chain.ingress) == dict(zip(names, ["draining", "draining", "up"])),
              "two backends leave")
@@ -232,7 +232,7 @@ def left_for_good(lab):
     expect_equal(states(chain.ingress), {names[2]: "up"}, "what is left")
     expect_equal(chain.proxies[1].stats()["connections"]["accepted_total"], 0,
                  "subflows to a backend that has left")
-    chain.proxies[0].signal(signal.SIGCONT)
+    chain.proxies[0].thaw()
     end_both(client, server)
 
 
@@ -247,12 +247,12 @@ def drained_before(lab):
     wait_for(lambda: not chain.ingress.is_whole(), "the path is gone at the ingress, too")
     chain.egress.must("add_path", **far)
     chain.ingress.wait_ready()
-    chain.proxies[0].signal(signal.SIGSTOP)
+    chain.proxies[0].freeze()
     begin = time.monotonic()
     reply = chain.ingress.must("remove_path", host=near["host"], port=near["port"])
     expect(time.monotonic() - begin > 0.9, "it did not wait")
     expect_equal(reply["cut"], 1, "how many were not drained")
-    chain.proxies[0].signal(signal.SIGCONT)
+    chain.proxies[0].thaw()
 
 
 def unproven(lab):
