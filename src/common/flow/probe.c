@@ -104,9 +104,8 @@ void probe_answer(struct tunnel *t, struct path *from, uint64_t token)
 
 static void set_back(struct tunnel *t, struct path *p)
 {
-	path_activate(p);
+	tunnel_take_back(t, p);
 	path_restart(p);
-	scheduler_on_join(t->paths, t->path_count, p);
 	tunnel_update_alive(t);
 	list_for_each(node, &t->sessions_all) {
 		struct session *s = container_of(node, struct session, all_node);
@@ -142,7 +141,7 @@ static void on_back(struct tunnel *t, struct path *p, uint64_t now_us)
 		return;
 	}
 	if (p->state == PATH_PARKED && !is_swollen(p, rtt_us, UNPARK_TENTHS))
-		path_activate(p);
+		tunnel_take_back(t, p);
 	else if (p->state == PATH_ACTIVE)
 		consider_parking(t, p, rtt_us);
 	path_on_probed(p, rtt_us, now_us);

@@ -145,12 +145,16 @@ void tunnel_hold_path(struct path *p)
 	p->why = "the topology change is not carried out yet";
 }
 
-void tunnel_use_path(struct tunnel *t, struct path *p)
+void tunnel_take_back(struct tunnel *t, struct path *p)
 {
-	if (p->state != PATH_PREPARED)
-		return;
 	path_activate(p);
 	scheduler_on_join(t->paths, t->path_count, p);
+}
+
+void tunnel_use_path(struct tunnel *t, struct path *p)
+{
+	if (p->state == PATH_PREPARED)
+		tunnel_take_back(t, p);
 }
 
 static void repeat_controls(struct session *s, const struct path *p, uint64_t now_us)

@@ -65,6 +65,8 @@ void probe_on_back(struct tunnel *t, uint64_t token, uint64_t now_us);
 void tunnel_update_alive(struct tunnel *t);
 /* Frees paths that were closed in order and have nothing under way any more. */
 void tunnel_free_gone(struct tunnel *t);
+/* It carries new bytes again, level with the others: nobody owes it what it did not carry. */
+void tunnel_take_back(struct tunnel *t, struct path *p);
 bool tunnel_has_other_active(const struct tunnel *t, const struct path *p);
 /* What `p` carries, and nobody else does, goes out again. */
 void tunnel_lose_segments(struct tunnel *t, struct path *p);

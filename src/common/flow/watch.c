@@ -159,7 +159,7 @@ void watch_leaves(struct tunnel *t, const struct path *p)
 		return;
 	for (size_t i = 0; i < t->path_count; i++)
 		if (t->paths[i]->state == PATH_PARKED)
-			path_activate(t->paths[i]);
+			tunnel_take_back(t, t->paths[i]);
 }
 
 void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now_us)
