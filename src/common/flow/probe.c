@@ -134,6 +134,8 @@ static void on_back(struct tunnel *t, struct path *p, uint64_t now_us)
 
 	p->probe_token = 0;
 	p->probes_lost = 0;
+	/* Patience is shorter with a path that is known, and one that was out is waited for. */
+	watch_soon(t, WATCH_TICK_MS, now_us);
 	/* One that was stuck says that the path lives, and nothing about its length. */
 	if (p->state == PATH_STALLED) {
 		if (now_us >= p->hold_until_us || !tunnel_has_other_active(t, p))

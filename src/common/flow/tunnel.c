@@ -185,8 +185,10 @@ bool tunnel_has_other_active(const struct tunnel *t, const struct path *p)
 	return false;
 }
 
-void tunnel_lose_segments(struct tunnel *t, struct path *p)
+void tunnel_lose_segments(struct tunnel *t, struct path *p, uint64_t now_us)
 {
+	/* What others carry too is theirs to answer for now. */
+	watch_soon(t, WATCH_TICK_MS, now_us);
 	list_for_each(node, &t->sessions_all) {
 		struct session *s = container_of(node, struct session, all_node);
 
@@ -197,7 +199,7 @@ void tunnel_lose_segments(struct tunnel *t, struct path *p)
 
 void tunnel_path_lost_bytes(struct tunnel *t, struct path *p, uint64_t now_us)
 {
-	tunnel_lose_segments(t, p);
+	tunnel_lose_segments(t, p, now_us);
 	tunnel_repeat_controls(t, p, now_us);
 }
 
@@ -217,6 +219,7 @@ void tunnel_drain_path(struct tunnel *t, struct path *p)
 	p->why = "it is to be closed";
 	p->owes_drain = true;
 	watch_leaves(t, p);
+	t->watch_next_us = 0; /* nobody looks at what is stalled, as it may have been */
 	tunnel_update_alive(t);
 }
 
@@ -258,7 +261,7 @@ void tunnel_remove_path(struct tunnel *t, struct path *p, uint64_t now_us)
 	p->state = PATH_GONE;
 	p->user = NULL;
 	if (!is_drained)
-		tunnel_lose_segments(t, p);
+		tunnel_lose_segments(t, p, now_us);
 	/* Also after a drain: a proxy behind it may have died with what it took. */
 	tunnel_repeat_controls(t, p, now_us);
 	tunnel_update_alive(t);

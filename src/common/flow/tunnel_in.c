@@ -217,9 +217,11 @@ static int on_ack(struct tunnel *t, const struct frame *head, const uint8_t *con
 		session_fail(s, RESET_PROTOCOL, "acknowledges what was not sent", now_us);
 		return 0;
 	}
-	if (count > 0)
+	if (count > 0) {
 		t->progress_us = now_us;
-	if (ack.range_count > 0)
+		watch_soon(t, PATH_STALL_SLACK_MS, now_us);
+	}
+	if (ack.range_count > 0 || list_is_linked(&s->watch_node))
 		watch_session(s, now_us);
 	session_update_resend(s);
 	if (s->reset == SESSION_RESET_NONE) {

@@ -40,6 +40,8 @@ bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t n
 void send_copy(struct session *s, struct segment *seg, struct path *p, uint64_t now_us);
 
 /* ---- watch.c ---- */
+/* The next look is at most so far away: after whatever brings a deadline nearer. */
+void watch_soon(struct tunnel *t, uint64_t wait_ms, uint64_t now_us);
 /* `s` has a gap at the other end, or bytes on a path that is slow. */
 void watch_session(struct session *s, uint64_t now_us);
 /* Finds stalled paths and late bytes. */
@@ -69,7 +71,7 @@ void tunnel_free_gone(struct tunnel *t);
 void tunnel_take_back(struct tunnel *t, struct path *p);
 bool tunnel_has_other_active(const struct tunnel *t, const struct path *p);
 /* What `p` carries, and nobody else does, goes out again. */
-void tunnel_lose_segments(struct tunnel *t, struct path *p);
+void tunnel_lose_segments(struct tunnel *t, struct path *p, uint64_t now_us);
 /* What `p` should have brought besides DATA goes out again: OPEN, RESET, the current ACKs. */
 void tunnel_repeat_controls(struct tunnel *t, const struct path *p, uint64_t now_us);
 /* The id is never used again. */

@@ -189,10 +189,11 @@ static void send_segment(struct session *s, struct path *p, struct segment *seg)
 }
 
 /* From now on somebody looks whether it arrives. */
-static void start_watch(struct tunnel *t, uint64_t now_us)
+static void start_watch(struct session *s, uint64_t now_us)
 {
-	if (t->watch_next_us == NEVER_US)
-		t->watch_next_us = now_us + PATH_STALL_SLACK_MS * US_PER_MS;
+	bool is_watched = list_is_linked(&s->watch_node);
+
+	watch_soon(s->tunnel, is_watched ? WATCH_TICK_MS : PATH_STALL_SLACK_MS, now_us);
 }
 
 static void send_again(struct session *s, struct segment *seg, struct path *p, uint64_t now_us)
@@ -201,7 +202,7 @@ static void send_again(struct session *s, struct segment *seg, struct path *p, u
 
 	p->resent_bytes += seg->data.len;
 	t->counters.resent_bytes += seg->data.len;
-	start_watch(t, now_us);
+	start_watch(s, now_us);
 	send_segment(s, p, seg);
 }
 
@@ -289,7 +290,7 @@ static void send_new_bytes(struct session *s, struct path *p, size_t len, uint64
 	scheduler_on_sent(p, (uint32_t)len);
 	t->rescue_bytes = min_u64(t->rescue_bytes + len / RESCUE_SHARE, RESCUE_BURST_BYTES);
 	seg = sendq_push_take(&s->out, t->budget, p, data, len == 0, now_us);
-	start_watch(t, now_us);
+	start_watch(s, now_us);
 	send_segment(s, p, seg);
 	if (t->config.scheduler->is_redundant)
 		send_copies(s, seg, now_us);

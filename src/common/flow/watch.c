@@ -103,14 +103,18 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	return now_us + 2 * LATE_SLACK_MS * US_PER_MS;
 }
 
+void watch_soon(struct tunnel *t, uint64_t wait_ms, uint64_t now_us)
+{
+	t->watch_next_us = min_u64(t->watch_next_us, now_us + wait_ms * US_PER_MS);
+}
+
 void watch_session(struct session *s, uint64_t now_us)
 {
 	struct tunnel *t = s->tunnel;
 
-	if (list_is_linked(&s->watch_node))
-		return;
-	list_push_back(&t->watched, &s->watch_node);
-	t->watch_next_us = min_u64(t->watch_next_us, now_us + WATCH_TICK_MS * US_PER_MS);
+	if (!list_is_linked(&s->watch_node))
+		list_push_back(&t->watched, &s->watch_node);
+	watch_soon(t, WATCH_TICK_MS, now_us);
 }
 
 /* Not just between two reads of a client that is about to send more. */
@@ -227,7 +231,7 @@ static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 	if (t->progress_us > since_us + limit_us / 2) {
 		/* One that is closed in order, or soon will be, does not come back. */
 		if (p->state == PATH_GONE || p->state == PATH_DRAINING)
-			tunnel_lose_segments(t, p);
+			tunnel_lose_segments(t, p, now_us);
 		else
 			watch_stall(t, p, "what it carries does not arrive", now_us);
 		return NEVER_US;
@@ -246,6 +250,7 @@ void watch_run(struct tunnel *t, uint64_t now_us)
 	decay_doubts(t, now_us);
 	if (now_us < t->watch_next_us)
 		return;
+	t->watch_next_us = NEVER_US;
 	for (size_t i = 0; i < PATHS_MAX; i++)
 		if (t->slots[i])
 			next_us = min_u64(next_us, look_at_path(t, t->slots[i], now_us));
@@ -256,5 +261,6 @@ void watch_run(struct tunnel *t, uint64_t now_us)
 	tunnel_free_gone(t);
 	if (next_us != NEVER_US)
 		next_us = max_u64(next_us, now_us + WATCH_TICK_MS * US_PER_MS);
-	t->watch_next_us = next_us;
+	/* What was sent again may be due before. */
+	t->watch_next_us = min_u64(t->watch_next_us, next_us);
 }

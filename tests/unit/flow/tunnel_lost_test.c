@@ -140,6 +140,38 @@ static void part_of_a_copy_is_no_sample(void **state)
 	assert_int_equal(left->inflight_bytes, 4 * FRAME - FRAME / 2);
 }
 
+/* One waits long for the bytes on a path whose RTT varies much, and not so for the other's. */
+static void a_look_at_one_path_is_no_later_for_another(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+
+	w->paths[1]->rttvar_us = US_PER_S;
+	w->paths[0]->is_blocked = true;
+	user_sends(w, u, 100);
+	wait_ms(w, 2 * PATH_STALL_SLACK_MS);
+	assert_true(w->t->watch_next_us > w->now_us + US_PER_S);
+	w->paths[0]->is_blocked = false;
+	user_sends(w, u, 100);
+	assert_int_equal(w->paths[0]->inflight_bytes, 100);
+	assert_true(w->t->watch_next_us <= w->now_us + PATH_STALL_SLACK_MS * US_PER_MS);
+}
+
+/* Nobody looks at a stalled path; one that is to be closed does not come back. */
+static void a_stalled_path_that_is_drained_is_looked_at_again(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+
+	tunnel_set_scheduler(w->t, scheduler_find("redundant"));
+	user_sends(w, u, 100);
+	tunnel_path_stalled(w->t, w->paths[0], true, w->now_us);
+	w->t->watch_next_us = NEVER_US;
+	tunnel_drain_path(w->t, w->paths[0]);
+	run(w);
+	assert_true(w->t->watch_next_us <= w->now_us + 2 * PATH_STALL_SLACK_MS * US_PER_MS);
+}
+
 /* ---- no path at all ---- */
 
 static void a_prepared_path_is_none(void **state)
@@ -252,6 +284,8 @@ int main(void)
 		initiator_test(what_cannot_have_arrived_goes_first),
 		initiator_test(another_path_that_carries_it_looks_after_it),
 		initiator_test(an_open_is_repeated_also_after_a_drain),
+		initiator_test(a_look_at_one_path_is_no_later_for_another),
+		initiator_test(a_stalled_path_that_is_drained_is_looked_at_again),
 		initiator_test(part_of_a_copy_is_no_sample),
 		initiator_test(a_prepared_path_is_none),
 		acceptor_test(a_proxys_word_does_not_carry_out_a_change),
