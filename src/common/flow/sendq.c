@@ -76,6 +76,16 @@ static void expect_soon(struct segment *s)
 	s->due_us = min_u64(s->due_us, s->sent_us + s->path->rtt_us);
 }
 
+/* The oldest comes first, since the watch looks at that one only. */
+static void insert_by_age(struct list *carried, struct segment *s)
+{
+	struct list *at = carried->prev;
+
+	while (at != carried && container_of(at, struct segment, path_node)->sent_us > s->sent_us)
+		at = at->prev;
+	list_insert_after(at, &s->path_node);
+}
+
 /* Of those that carry it one has to look after it. */
 static void leave_path(const struct sendq *q, struct segment *s, struct path *p)
 {
@@ -88,8 +98,10 @@ static void leave_path(const struct sendq *q, struct segment *s, struct path *p)
 	expect_soon(s);
 	list_remove(&s->path_node);
 	s->path = s->carriers ? lowest_path(q, s->carriers) : NULL;
-	if (s->path)
-		list_push_back(&s->path->carried, &s->path_node);
+	if (!s->path)
+		return;
+	s->due_us = s->sent_us + path_return_us(s->path, s->data.len);
+	insert_by_age(&s->path->carried, s);
 }
 
 static void segment_free(struct segment *s, struct budget *b)

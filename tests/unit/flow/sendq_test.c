@@ -268,6 +268,19 @@ static void resent_bytes_give_no_sample(void **state)
 	assert_int_equal(f->paths[1].base_rtt_us, 0);
 }
 
+/* Who looks at a path looks at the oldest. */
+static void what_returns_to_another_path_is_older_than_what_is_new_there(void **state)
+{
+	struct fixture *f = *state;
+	struct segment *copied = push(f, 0, 100, false);
+
+	segment_copy(copied, &f->paths[1], NOW);
+	push(f, 0, 100, false)->sent_us = NOW + 1;
+	sendq_path_lost(&f->q, &f->paths[1], BOTH);
+	assert_ptr_equal(copied->path, &f->paths[0]);
+	assert_ptr_equal(list_first(&f->paths[0].carried, struct segment, path_node), copied);
+}
+
 static void clearing_takes_all_off_the_paths(void **state)
 {
 	struct fixture *f = *state;
@@ -348,6 +361,7 @@ int main(void)
 		test(two_losses_merge_lowest_offset_first),
 		test(what_is_acknowledged_is_not_sent_again),
 		test(resent_bytes_give_no_sample),
+		test(what_returns_to_another_path_is_older_than_what_is_new_there),
 		test(clearing_takes_all_off_the_paths),
 		test(fin_takes_one_offset),
 		test(a_lone_fin_is_resent_like_bytes),

@@ -140,6 +140,25 @@ static void part_of_a_copy_is_no_sample(void **state)
 	assert_int_equal(left->inflight_bytes, 4 * FRAME - FRAME / 2);
 }
 
+/* A copy's path said that it never arrived. That holds for that path only. */
+static void another_path_may_still_bring_it(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	const struct segment *seg;
+	int gone;
+
+	tunnel_set_scheduler(w->t, scheduler_find("redundant"));
+	user_sends(w, u, 100);
+	expect_frame(w, FRAME_DATA, u->id);
+	gone = expect_frame(w, FRAME_DATA, u->id)->path == w->paths[1];
+	tunnel_path_undelivered(w->paths[gone], 100);
+	path_lost(w, gone);
+	seg = sendq_head(&u->session->out);
+	assert_ptr_equal(seg->path, w->paths[1 - gone]);
+	assert_in_range(seg->due_us, w->now_us + RTT_MS * US_PER_MS, w->now_us + US_PER_S);
+}
+
 /* One waits long for the bytes on a path whose RTT varies much, and not so for the other's. */
 static void a_look_at_one_path_is_no_later_for_another(void **state)
 {
@@ -284,6 +303,7 @@ int main(void)
 		initiator_test(what_cannot_have_arrived_goes_first),
 		initiator_test(another_path_that_carries_it_looks_after_it),
 		initiator_test(an_open_is_repeated_also_after_a_drain),
+		initiator_test(another_path_may_still_bring_it),
 		initiator_test(a_look_at_one_path_is_no_later_for_another),
 		initiator_test(a_stalled_path_that_is_drained_is_looked_at_again),
 		initiator_test(part_of_a_copy_is_no_sample),
