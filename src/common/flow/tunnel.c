@@ -249,6 +249,9 @@ static void take_out(struct tunnel *t, const struct path *p)
 
 void tunnel_path_undelivered(struct path *p, uint64_t bytes)
 {
+	/* DRAIN was the last of them. */
+	if (bytes > 0)
+		p->has_sent_drain = false;
 	sendq_not_arrived(p, bytes);
 }
 

@@ -159,6 +159,22 @@ static void another_path_may_still_bring_it(void **state)
 	assert_in_range(seg->due_us, w->now_us + RTT_MS * US_PER_MS, w->now_us + US_PER_S);
 }
 
+/* DRAIN came, and ours went out behind the bytes; then the connection broke. */
+static void a_drain_that_did_not_arrive_is_none(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	int on;
+
+	user_sends(w, u, 100);
+	on = expect_frame(w, FRAME_DATA, u->id)->path == w->paths[1];
+	assert_int_equal(receive(w, on, &(struct frame){.type = FRAME_DRAIN}, NULL, NULL), 0);
+	expect_frame(w, FRAME_DRAIN, 0);
+	tunnel_path_undelivered(w->paths[on], 1);
+	path_lost(w, on);
+	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - on]);
+}
+
 /* One waits long for the bytes on a path whose RTT varies much, and not so for the other's. */
 static void a_look_at_one_path_is_no_later_for_another(void **state)
 {
@@ -304,6 +320,7 @@ int main(void)
 		initiator_test(another_path_that_carries_it_looks_after_it),
 		initiator_test(an_open_is_repeated_also_after_a_drain),
 		initiator_test(another_path_may_still_bring_it),
+		initiator_test(a_drain_that_did_not_arrive_is_none),
 		initiator_test(a_look_at_one_path_is_no_later_for_another),
 		initiator_test(a_stalled_path_that_is_drained_is_looked_at_again),
 		initiator_test(part_of_a_copy_is_no_sample),
