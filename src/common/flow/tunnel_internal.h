@@ -33,7 +33,8 @@ void send_controls(struct tunnel *t);
 void send_acks(struct tunnel *t, uint64_t now_us);
 void send_resends(struct tunnel *t, uint64_t now_us);
 void send_new(struct tunnel *t, uint64_t now_us);
-/* A RESET that answers a frame for a finished id: at once on `p` or not at all; then false. */
+/* A RESET that answers a frame for a finished id: at once, on `p` if it may, or not at all; then
+ * false. */
 bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t now_us);
 
 /* One more copy of a segment goes out on `p`. */

@@ -98,8 +98,10 @@ bool send_stray_answer(struct tunnel *t, struct path *p, uint64_t id, uint64_t n
 		t->stray_us = now_us;
 		t->stray_count = 0;
 	}
-	if (p->is_blocked || p->has_sent_drain || p->state == PATH_PREPARED ||
-	    t->stray_count++ >= STRAY_ANSWERS_PER_S)
+	/* Nothing goes there, for long perhaps, and the question comes again and again. */
+	if (p->has_sent_drain || p->state == PATH_PREPARED)
+		p = control_path(t);
+	if (!p || p->is_blocked || t->stray_count++ >= STRAY_ANSWERS_PER_S)
 		return false;
 	head.len = (uint32_t)reset_encode(&info, payload, sizeof(payload));
 	t->ops->send(p, &head, payload, NULL);

@@ -350,6 +350,20 @@ static void answers_go_back_on_the_path_that_asked(void **state)
 	expect_nothing(w);
 }
 
+/* A proxy sends what the other end asks on whichever path it likes. */
+static void answers_to_a_prepared_path_go_another_way(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_session(w);
+
+	assert_int_equal(receive_reset(w, 0, u->id, RESET_BY_OPERATOR, 0, 0), 0);
+	assert_ended(u, RESET_BY_OPERATOR);
+	skip_sent(w);
+	tunnel_hold_path(w->paths[0]);
+	assert_int_equal(receive_data(w, 0, u->id, 0, 100, 0), 0);
+	assert_ptr_equal(expect_frame(w, FRAME_RESET, u->id)->path, w->paths[1]);
+}
+
 static void answers_are_limited(void **state)
 {
 	struct world *w = *state;
@@ -443,6 +457,7 @@ int main(void)
 		initiator_test(an_answer_that_nobody_asked_for),
 		acceptor_test(frames_for_finished_ids_are_answered),
 		acceptor_test(answers_go_back_on_the_path_that_asked),
+		initiator_test(answers_to_a_prepared_path_go_another_way),
 		acceptor_test(answers_are_limited),
 		initiator_test(an_operator_resets_all),
 		acceptor_test(a_session_is_counted_once),
