@@ -98,11 +98,14 @@ static bool is_resetting(const struct session *s)
 }
 
 /* Silence could last for ever: an ACK that grants credit, or that acknowledges all of a stream
- * that has ended, may be lost after its sender has finished the session. */
+ * that has ended, may be lost after its sender has finished; an OPEN behind a path that has gone
+ * in order. */
 static bool wants_probe(const struct session *s)
 {
 	if (is_resetting(s) || !s->was_opened)
 		return false;
+	if (session_is_opening(s))
+		return true;
 	if (s->out.has_fin)
 		return !sendq_is_acked(&s->out);
 	return s->source == SESSION_SOURCE_READY && s->out.credit <= s->out.next &&
@@ -326,7 +329,15 @@ void session_end_by_peer(struct session *s)
 		list_push_back(&t->controls, &s->control_node);
 }
 
-/* An empty DATA frame asks for an ACK, which tells the credit, or for a RESET, which tells that
+void session_repeat_open(struct session *s)
+{
+	s->open = SESSION_OPEN_QUEUED;
+	s->open_path = NULL;
+	if (!list_is_linked(&s->control_node))
+		list_push_back(&s->tunnel->controls, &s->control_node);
+}
+
+/* OPEN again; later an empty DATA frame asks for an ACK, which tells the credit, or for a RESET:
  * the other end has finished. */
 static void probe(struct session *s)
 {
@@ -337,7 +348,9 @@ static void probe(struct session *s)
 			     .offset = s->out.next - s->out.has_fin};
 	struct slice nothing = {0};
 
-	if (p)
+	if (session_is_opening(s))
+		session_repeat_open(s);
+	else if (p)
 		t->ops->send(p, &head, NULL, &nothing);
 }
 

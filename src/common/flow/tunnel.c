@@ -159,12 +159,8 @@ void tunnel_use_path(struct tunnel *t, struct path *p)
 
 static void repeat_controls(struct session *s, const struct path *p, uint64_t now_us)
 {
-	if (s->open == SESSION_OPEN_SENT && s->open_path == p) {
-		s->open = SESSION_OPEN_QUEUED;
-		s->open_path = NULL;
-		if (!list_is_linked(&s->control_node))
-			list_push_back(&s->tunnel->controls, &s->control_node);
-	}
+	if (s->open == SESSION_OPEN_SENT && s->open_path == p)
+		session_repeat_open(s);
 	if (s->reset == SESSION_RESET_SENT && !list_is_linked(&s->control_node))
 		list_push_back(&s->tunnel->controls, &s->control_node);
 	if (s->reset == SESSION_RESET_NONE && (s->ack_paths >> p->index & 1))

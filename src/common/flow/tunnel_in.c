@@ -94,7 +94,7 @@ static int on_open(struct tunnel *t, struct path *p, const struct frame *head,
 /* The other end has shown that it knows the session. */
 static void open_is_acked(struct session *s)
 {
-	if (s->open != SESSION_OPEN_QUEUED && s->open != SESSION_OPEN_SENT)
+	if (!session_is_opening(s))
 		return;
 	s->open = SESSION_OPEN_DONE;
 	s->open_path = NULL;

@@ -10,6 +10,13 @@ struct session *session_new(struct tunnel *t, uint64_t id, enum session_open ope
 			    uint64_t now_us);
 /* Unlinks and frees it; the id counts as finished from now on. */
 void session_free(struct session *s);
+/* Initiator: the other end has not shown yet that it knows it. */
+static inline bool session_is_opening(const struct session *s)
+{
+	return s->open == SESSION_OPEN_QUEUED || s->open == SESSION_OPEN_SENT;
+}
+/* OPEN goes out again. */
+void session_repeat_open(struct session *s);
 /* First credit, both ways, once it is known. */
 void session_start_credit(struct session *s);
 /* Puts it into or out of tunnel.ready by what it has and may send. */

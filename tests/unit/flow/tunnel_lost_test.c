@@ -175,6 +175,22 @@ static void a_drain_that_did_not_arrive_is_none(void **state)
 	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - on]);
 }
 
+/* It was lost behind a path that had been drained, or where nobody was left who could tell. */
+static void an_open_that_nobody_answers_is_repeated(void **state)
+{
+	struct world *w = *state;
+
+	open_session(w, 0);
+	expect_frame(w, FRAME_OPEN, 1);
+	wait_ms(w, PROBE_MIN_MS - TIMED_TICK_MS);
+	expect_nothing(w);
+	wait_ms(w, 3 * TIMED_TICK_MS);
+	expect_frame(w, FRAME_OPEN, 1);
+	assert_int_equal(receive_ack(w, 0, 1, 0, CREDIT), 0);
+	wait_ms(w, PROBE_MAX_MS);
+	expect_nothing(w);
+}
+
 /* One waits long for the bytes on a path whose RTT varies much, and not so for the other's. */
 static void a_look_at_one_path_is_no_later_for_another(void **state)
 {
@@ -321,6 +337,7 @@ int main(void)
 		initiator_test(an_open_is_repeated_also_after_a_drain),
 		initiator_test(another_path_may_still_bring_it),
 		initiator_test(a_drain_that_did_not_arrive_is_none),
+		initiator_test(an_open_that_nobody_answers_is_repeated),
 		initiator_test(a_look_at_one_path_is_no_later_for_another),
 		initiator_test(a_stalled_path_that_is_drained_is_looked_at_again),
 		initiator_test(part_of_a_copy_is_no_sample),
