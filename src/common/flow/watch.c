@@ -39,15 +39,16 @@ static void decay_doubts(struct tunnel *t, uint64_t now_us)
 
 /* ---- bytes ---- */
 
-/* Where a copy of `seg` would arrive first; NULL when nowhere else. */
-static struct path *fastest_other(const struct tunnel *t, const struct segment *seg)
+/* Where a copy of `seg` would arrive first, if not on `silent`; NULL when nowhere else. */
+static struct path *fastest_other(const struct tunnel *t, const struct segment *seg,
+				  const struct path *silent)
 {
 	struct path *best = NULL;
 
 	for (size_t i = 0; i < t->path_count; i++) {
 		struct path *p = t->paths[i];
 
-		if (!path_is_open(p) || (seg->carriers >> p->index & 1))
+		if (p == silent || !path_is_open(p) || (seg->carriers >> p->index & 1))
 			continue;
 		if (!best || path_return_us(p, seg->data.len) + p->doubt_us <
 				     path_return_us(best, seg->data.len) + best->doubt_us)
@@ -96,7 +97,7 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	if (s->tunnel->progress_us <= seg->due_us)
 		return now_us;
 	doubt(seg->path, now_us - seg->due_us, now_us);
-	other = fastest_other(s->tunnel, seg);
+	other = fastest_other(s->tunnel, seg, seg->path);
 	if (other && rescue(s, seg, other, now_us))
 		return seg->due_us + slack_us(other);
 	seg->due_us = now_us + LATE_SLACK_MS * US_PER_MS;
@@ -130,7 +131,7 @@ void watch_use_idle(struct tunnel *t, uint64_t now_us)
 
 		list_for_each(n, &s->out.segments) {
 			struct segment *seg = container_of(n, struct segment, node);
-			struct path *p = fastest_other(t, seg);
+			struct path *p = fastest_other(t, seg, seg->path);
 			uint64_t gain_us;
 
 			if (!p)
@@ -194,7 +195,8 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 	tunnel_repeat_controls(t, p, now_us);
 }
 
-/* The heads that only `p` carries go out again, so that it shows whether it is the path. */
+/* The heads that only `p` carries go out again, so that it shows whether it is the path; and lost
+ * ones, which may wait for room that it will not have. */
 static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
 {
 	uint64_t left = WATCH_TAIL_BYTES;
@@ -204,16 +206,18 @@ static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
 		struct segment *seg = sendq_head(&s->out);
 		struct path *other;
 
-		if (!seg || seg->path != p || list_is_linked(&seg->lost_node) ||
-		    s->reset != SESSION_RESET_NONE)
+		if (!seg || s->reset != SESSION_RESET_NONE ||
+		    (seg->path != p && !list_is_linked(&seg->lost_node)))
 			continue;
-		other = fastest_other(t, seg);
+		other = fastest_other(t, seg, p);
 		if (!other)
 			continue;
 		if (seg->data.len > left)
 			return;
 		left -= seg->data.len;
+		list_remove(&seg->lost_node);
 		send_copy(s, seg, other, now_us);
+		session_update_resend(s);
 	}
 }
 

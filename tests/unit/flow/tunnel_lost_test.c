@@ -208,6 +208,26 @@ static void a_look_at_one_path_is_no_later_for_another(void **state)
 	assert_true(w->t->watch_next_us <= w->now_us + PATH_STALL_SLACK_MS * US_PER_MS);
 }
 
+/* It waits for room on the path that comes first, which is silent and has none. */
+static void a_lost_head_does_not_wait_for_room_for_ever(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	int gone;
+
+	user_sends(w, u, 2 * FRAME);
+	gone = expect_frame(w, FRAME_DATA, u->id)->path == w->paths[1];
+	tunnel_set_scheduler(w->t, scheduler_find("backup"));
+	tunnel_set_weight(w->t, w->paths[1 - gone], 2);
+	w->paths[1 - gone]->cap_bytes = FRAME;
+	path_lost(w, gone);
+	path_up(w, gone);
+	skip_sent(w);
+	wait_ms(w, RTT_MS + 3 * PATH_STALL_SLACK_MS);
+	expect_data(w, u->id, 0, FRAME, 0);
+	assert_int_equal(w->paths[gone]->inflight_bytes, FRAME);
+}
+
 /* Nobody looks at a stalled path; one that is to be closed does not come back. */
 static void a_stalled_path_that_is_drained_is_looked_at_again(void **state)
 {
@@ -339,6 +359,7 @@ int main(void)
 		initiator_test(a_drain_that_did_not_arrive_is_none),
 		initiator_test(an_open_that_nobody_answers_is_repeated),
 		initiator_test(a_look_at_one_path_is_no_later_for_another),
+		initiator_test(a_lost_head_does_not_wait_for_room_for_ever),
 		initiator_test(a_stalled_path_that_is_drained_is_looked_at_again),
 		initiator_test(part_of_a_copy_is_no_sample),
 		initiator_test(a_prepared_path_is_none),
