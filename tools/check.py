@@ -223,7 +223,7 @@ def sim(arguments):
     if not list((ROOT / "tests/sim").glob("*.c")):
         return
     seeds = SIM_SEEDS[arguments.long]
-    words = [ASAN / "bin/sim", "--seeds", seeds]
+    words = [ASAN / "bin/sim", "--seeds", seeds, "--jobs", os.cpu_count() or 1]
     yield f"sim --seeds {seeds}", lambda: counted(run(words, SIM_LIMIT_S[arguments.long]))
 
 

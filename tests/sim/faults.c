@@ -103,8 +103,8 @@ bool faults_can_happen(const struct fault_aim *aim)
 
 void faults_describe(const struct fault_aim *aim, char *ret_text, size_t size)
 {
-	static const char *const kinds[] = {"OPEN",  "DATA",	     "FIN",	 "ACK",
-					    "RESET", "RESET answer", "PATH_LOST"};
+	static const char *const kinds[] = {"OPEN",  "DATA",	     "FIN",	  "ACK",
+					    "RESET", "RESET answer", "PATH_LOST", "DRAIN"};
 	static const char *const stages[] = {"before it forwards", "after it forwarded",
 					     "when it has seen off"};
 
@@ -130,6 +130,8 @@ static bool is_kind(enum fault_kind kind, const struct frame *f)
 		return f->type == FRAME_RESET && f->flags & FRAME_FLAG_ANSWER;
 	case FAULT_PATH_LOST:
 		return f->type == FRAME_PATH_LOST;
+	case FAULT_DRAIN:
+		return f->type == FRAME_DRAIN;
 	case FAULT_KINDS:
 		break;
 	}

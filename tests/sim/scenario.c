@@ -1,8 +1,10 @@
 /* Drawing, running and checking one world. */
 #include "scenario.h"
 
+#include "changes.h"
 #include "faults.h"
 #include "vend.h"
+#include "vpath.h"
 #include "vproxy.h"
 
 #include "common/base/limits.h"
@@ -10,6 +12,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LEVELS_MAX 3
 #define LEVEL_SIZE_MAX 3
@@ -25,6 +28,7 @@ struct scenario {
 	struct world world;
 	struct vlinks links;
 	struct faults faults;
+	struct changes changes;
 	unsigned level_size[LEVELS_MAX], level_count;
 	bool is_columns;   /* each proxy leads to one of the next level only */
 	unsigned parallel; /* subflows between two neighbours */
@@ -143,7 +147,6 @@ static void make_tunnel(struct scenario *s, unsigned tunnel)
 {
 	struct world *w = &s->world;
 	struct vend_config config = {
-		.scheduler = world_chance(w, 50) ? "weighted" : "adaptive",
 		.memory_bytes = world_scale(w, 4 * MIB, 16 * MIB),
 		.window_max_bytes = (uint32_t)world_scale(w, 64 * KIB, 4 * MIB),
 		.first_credit = (uint32_t)world_scale(w, 2 * KIB,
@@ -155,6 +158,7 @@ static void make_tunnel(struct scenario *s, unsigned tunnel)
 	for (int i = 0; i < 2; i++) {
 		struct vend *e = &s->ends[tunnel][i];
 
+		config.scheduler = draw_scheduler(w);
 		vend_init(e, w, &s->links, tunnel, i == 0, &config);
 		e->streams = s->streams;
 		e->stream_count = s->stream_count;
@@ -162,7 +166,8 @@ static void make_tunnel(struct scenario *s, unsigned tunnel)
 	for (unsigned i = 0; i < count; i++)
 		if (!ways[i].to)
 			ways[i].to = &s->ends[tunnel][1].node;
-	vend_dial(&s->ends[tunnel][0], ways, count);
+	for (unsigned i = 0; i < count; i++)
+		vpath_dial(&s->ends[tunnel][0], &ways[i], false);
 }
 
 static void make_streams(struct scenario *s, unsigned reset_percent)
@@ -205,6 +210,30 @@ static void draw_faults(struct scenario *s, bool is_aimed, unsigned aim)
 		f->passes_left = (unsigned)world_scale(
 			w, 0, f->aim.kind == FAULT_DATA || f->aim.kind == FAULT_ACK ? 40 : 2);
 	}
+}
+
+static struct vway draw_another(struct changes *c, struct vnode *to)
+{
+	struct scenario *s = container_of(c, struct scenario, changes);
+
+	return draw_way(s, to, false);
+}
+
+/* In half of the runs; where a proxy is to die at a DRAIN, many and soon. */
+static void draw_changes(struct scenario *s)
+{
+	struct world *w = &s->world;
+	bool is_about_drain = s->faults.is_aimed && s->faults.aim.kind == FAULT_DRAIN;
+	unsigned count = world_chance(w, 50) ? (unsigned)world_scale(w, 1, 60) : 0;
+
+	s->changes = (struct changes){.world = w,
+				      .ends = s->ends,
+				      .tunnel_count = s->tunnel_count,
+				      .proxies = s->proxies,
+				      .proxy_count = s->proxy_count,
+				      .draw_way = draw_another};
+	changes_start(&s->changes, is_about_drain ? 200 : count,
+		      world_scale(w, US_PER_MS, is_about_drain ? 100 * US_PER_MS : US_PER_S));
 }
 
 static bool is_about_resets(const struct faults *f)
@@ -287,6 +316,7 @@ static void take_down(struct scenario *s)
 		vproxy_done(&s->proxies[i]);
 	world_timer_stop(&s->world, &s->start_timer);
 	faults_done(&s->faults);
+	changes_done(&s->changes);
 }
 
 static void describe(const struct scenario *s, struct scenario_result *ret)
@@ -312,6 +342,7 @@ static void build(struct scenario *s, int aim)
 	make_proxies(s);
 	for (unsigned t = 0; t < s->tunnel_count; t++)
 		make_tunnel(s, t);
+	draw_changes(s);
 	s->start_timer = (struct world_timer){.fire = start_streams, .arg = s};
 	start_streams(s);
 }
@@ -342,6 +373,7 @@ struct scenario_result scenario_run(uint64_t seed, bool is_traced)
 		print_state(s);
 	take_down(s);
 	result.has_hit = s->faults.has_hit;
+	memcpy(result.changes, s->changes.done, sizeof(result.changes));
 	snprintf(result.failure, sizeof(result.failure), "%s", s->world.failure);
 	if (!world_has_failed(&s->world))
 		world_done(&s->world);

@@ -3,6 +3,8 @@
 #ifndef SIM_SCENARIO_H
 #define SIM_SCENARIO_H
 
+#include "changes.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +12,7 @@ struct scenario_result {
 	uint64_t seed;
 	int aim;      /* the aimed fault's index; -1: none */
 	bool has_hit; /* it happened */
+	unsigned changes[CHANGE_KINDS];
 	char topology[64];
 	char failure[256]; /* empty: all was well */
 };

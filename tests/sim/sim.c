@@ -4,8 +4,8 @@
  *   sim --seed S [--trace]                 one of them again, with every frame and event
  *
  * Each failing seed is one line; the last line counts. Exit code 1 when a seed failed, or when
- * so many ran that every aimed fault was tried several times and one never happened; 2 for
- * wrong usage. */
+ * so many ran that every aimed fault was tried several times and one, or a change, never happened;
+ * 2 for wrong usage. */
 #include "faults.h"
 #include "scenario.h"
 
@@ -39,6 +39,7 @@ struct job {
 struct tally {
 	uint64_t passed, failed;
 	unsigned tried[FAULT_AIMS], hit[FAULT_AIMS];
+	uint64_t changes[CHANGE_KINDS];
 };
 
 /* ---- jobs ---- */
@@ -61,6 +62,8 @@ static void tally_result(struct tally *t, const struct scenario_result *r)
 		t->tried[r->aim]++;
 		t->hit[r->aim] += r->has_hit;
 	}
+	for (unsigned i = 0; i < CHANGE_KINDS; i++)
+		t->changes[i] += r->changes[i];
 	if (r->failure[0] == '\0') {
 		t->passed++;
 		return;
@@ -182,6 +185,23 @@ static bool print_coverage(const struct tally *t, const struct options *o)
 	return missed > 0;
 }
 
+/* As print_coverage, of what operators change. */
+static bool print_changes(const struct tally *t, const struct options *o)
+{
+	uint64_t sum = 0;
+	bool is_bare = false;
+
+	for (unsigned i = 0; i < CHANGE_KINDS; i++) {
+		sum += t->changes[i];
+		if (t->changes[i] > 0 || o->seeds < COVERAGE_SEEDS)
+			continue;
+		printf("never happened: %s\n", change_name(i));
+		is_bare = true;
+	}
+	printf("changes under way: %u kinds, %" PRIu64 " made\n", CHANGE_KINDS, sum);
+	return is_bare;
+}
+
 static int run_many(const struct options *o)
 {
 	struct job jobs[JOBS_MAX] = {0};
@@ -198,6 +218,7 @@ static int run_many(const struct options *o)
 		waitpid(jobs[i].pid, NULL, 0);
 	}
 	is_bare = print_coverage(&tally, o);
+	is_bare |= print_changes(&tally, o);
 	printf("%" PRIu64 " passed, %" PRIu64 " failed\n", tally.passed, tally.failed);
 	return tally.failed > 0 || is_bare;
 }

@@ -25,6 +25,7 @@ static void say_hello(const struct vdial *d, struct vside *side)
 		.hops_left = HOP_LIMIT,
 		.payload_max = FRAME_PAYLOAD_DEFAULT,
 		.tunnel.bytes = {(uint8_t)d->tunnel},
+		.generation = d->generation,
 	};
 
 	head.len = (uint32_t)hello_encode(&hello, payload, sizeof(payload));
@@ -63,6 +64,14 @@ static void connect_fresh(void *arg)
 	world_timer_set(w, &d->fresh_timer, w->now_us + FRESH_DIAL_MS * US_PER_MS);
 }
 
+/* A TCP handshake away. */
+static void dial_now(struct vdial *d)
+{
+	struct world *w = d->from->world;
+
+	world_timer_set(w, &d->timer, w->now_us + 2 * d->way.link.delay_us);
+}
+
 void vdial_start(struct vdial *d, struct vnode *from, const struct vway *way, unsigned tunnel,
 		 struct chunk_pool *pool, const struct vside_ops *ops, void *user)
 {
@@ -75,8 +84,7 @@ void vdial_start(struct vdial *d, struct vnode *from, const struct vway *way, un
 			    .backoff_us = REDIAL_MIN_MS * US_PER_MS,
 			    .timer = {.fire = connect_now, .arg = d},
 			    .fresh_timer = {.fire = connect_fresh, .arg = d}};
-	/* A TCP handshake away. */
-	world_timer_set(from->world, &d->timer, from->world->now_us + 2 * way->link.delay_us);
+	dial_now(d);
 }
 
 void vdial_up(struct vdial *d)
@@ -102,6 +110,21 @@ void vdial_stop(struct vdial *d)
 {
 	hang_up(d);
 	world_timer_stop(d->from->world, &d->timer);
+}
+
+void vdial_rest(struct vdial *d)
+{
+	vdial_set_stalled(d, false);
+	if (d->side)
+		vlink_finish(d->side);
+	d->side = NULL;
+	world_timer_stop(d->from->world, &d->timer);
+}
+
+void vdial_wake(struct vdial *d)
+{
+	if (!d->side && !d->timer.place)
+		dial_now(d);
 }
 
 void vdial_set_stalled(struct vdial *d, bool is_stalled)
@@ -134,14 +157,19 @@ void vdial_take_fresh(struct vdial *d)
 	d->side = fresh;
 }
 
-unsigned vdial_hello_tunnel(const struct deframed *hello)
+struct hello vdial_hello(const struct deframed *f)
 {
-	struct hello h;
-	int r = hello_decode(hello->control, hello->head.len, &h);
+	struct hello hello;
+	int r = hello_decode(f->control, f->head.len, &hello);
 
 	assert(r == 0);
 	(void)r;
-	return h.tunnel.bytes[0];
+	return hello;
+}
+
+unsigned vdial_hello_tunnel(const struct hello *hello)
+{
+	return hello->tunnel.bytes[0];
 }
 
 void vdial_answer(struct vside *s)

@@ -25,6 +25,7 @@ struct vdial {
 	struct vnode *from;
 	struct vway way;
 	unsigned tunnel;
+	uint32_t generation; /* what HELLO says of it */
 	struct chunk_pool *pool;
 	const struct vside_ops *ops;
 	void *user;	     /* of the sides */
@@ -42,6 +43,10 @@ void vdial_up(struct vdial *d);
 /* Closes the side if there is one, and dials again after a while. */
 void vdial_again(struct vdial *d);
 void vdial_stop(struct vdial *d);
+/* Finishes the side, and does not dial until vdial_wake. */
+void vdial_rest(struct vdial *d);
+/* Dials if it rests. */
+void vdial_wake(struct vdial *d);
 
 /* The side has stalled, or goes on: a fresh one is dialled beside it, or dropped. */
 void vdial_set_stalled(struct vdial *d, bool is_stalled);
@@ -51,7 +56,8 @@ void vdial_drop_fresh(struct vdial *d);
 void vdial_take_fresh(struct vdial *d);
 
 /* The other half of the handshake. */
-unsigned vdial_hello_tunnel(const struct deframed *hello);
+struct hello vdial_hello(const struct deframed *f);
+unsigned vdial_hello_tunnel(const struct hello *hello);
 void vdial_answer(struct vside *s);
 
 #endif

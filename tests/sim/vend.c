@@ -1,23 +1,15 @@
 /* What ingress and egress do around struct tunnel. */
 #include "vend.h"
 
+#include "audit.h"
+#include "vpath.h"
+
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define SESSIONS_HERE_MAX 64
-/* Beyond the limit: what was promised before memory got short, and a read for each subflow. */
-#define MEMORY_SLACK_BYTES (3 * MIB)
-
-/* One subflow at the end: dialled by the initiator, accepted by the other. */
-struct vpath {
-	struct list node; /* vend.paths, when accepted */
-	struct vend *end;
-	struct vside *side; /* accepted; a dialled one has dial.side */
-	struct path *path;  /* NULL: not up */
-	struct vdial dial;
-};
 
 static uint64_t now(const struct vend *e)
 {
@@ -26,15 +18,10 @@ static uint64_t now(const struct vend *e)
 
 /* ---- the tunnel's ops ---- */
 
-static struct vside *side_of(struct vpath *s)
-{
-	return s->side ? s->side : s->dial.side;
-}
-
 static void on_send(struct path *p, const struct frame *head, const uint8_t *control,
 		    const struct slice *data)
 {
-	p->is_blocked = !vlink_send(side_of(p->user), head, control, data);
+	p->is_blocked = !vpath_send(p, head, control, data);
 }
 
 static ssize_t on_pull(struct session *s, uint8_t *buf, size_t size)
@@ -80,16 +67,13 @@ static void on_closed(struct tunnel *t)
 	e->is_closed = e->node.is_down = true;
 	if (!e->was_pathless_long)
 		world_fail(e->node.world, "%s closes its tunnel without need", e->node.name);
-	for (unsigned i = 0; i < e->dial_count; i++)
-		vdial_stop(&e->dials[i]->dial);
+	vpath_stop_dialling(e);
 }
 
-/* No drain is begun here yet. */
+/* Who began it closes it: we do in the next tick, or the neighbour does. */
 static void on_drained(struct path *p)
 {
-	struct vend *e = p->tunnel->user;
-
-	world_fail(e->node.world, "%s has drained a path that nobody wanted closed", e->node.name);
+	((struct vpath *)p->user)->is_drained = true;
 }
 
 static const struct tunnel_ops tunnel_ops = {
@@ -104,23 +88,20 @@ static const struct tunnel_ops tunnel_ops = {
 
 /* ---- running ---- */
 
-static void check_limits(struct vend *e)
+/* One that will carry new bytes, if not now. */
+static bool has_path(const struct vend *e)
 {
-	const struct budget *b = &e->budget;
-
-	if (b->granted_bytes > b->granted_bytes_max)
-		world_fail(e->node.world, "%s has promised %zu of %zu bytes", e->node.name,
-			   b->granted_bytes, b->granted_bytes_max);
-	if (b->chunks.used_bytes > b->chunks.limit_bytes + MEMORY_SLACK_BYTES)
-		world_fail(e->node.world, "%s uses %zu of %zu bytes", e->node.name,
-			   b->chunks.used_bytes, b->chunks.limit_bytes);
+	for (size_t i = 0; i < e->tunnel->path_count; i++)
+		if (e->tunnel->paths[i]->state <= PATH_PARKED)
+			return true;
+	return false;
 }
 
 static void note_pathless(struct vend *e)
 {
 	if (e->pathless_us != NEVER_US && now(e) - e->pathless_us >= CLIENT_WAIT_MS * US_PER_MS)
 		e->was_pathless_long = true;
-	if (e->tunnel->path_count > 0)
+	if (has_path(e))
 		e->pathless_us = NEVER_US;
 	else if (e->pathless_us == NEVER_US)
 		e->pathless_us = now(e);
@@ -129,15 +110,21 @@ static void note_pathless(struct vend *e)
 static void run(void *arg)
 {
 	struct vend *e = arg;
+	uint64_t next_us;
 
 	note_pathless(e);
 	if (e->is_closed)
 		return;
+	if (now(e) > e->due_us)
+		world_fail(e->node.world, "%s runs %llu us late", e->node.name,
+			   (unsigned long long)(now(e) - e->due_us));
 	tunnel_run(e->tunnel, now(e));
-	check_limits(e);
-	if (!e->is_closed)
-		world_timer_set(e->node.world, &e->run_timer,
-				tunnel_next_run_at(e->tunnel, now(e)));
+	if (e->is_closed)
+		return;
+	next_us = tunnel_next_run_at(e->tunnel, now(e));
+	audit_run(e, next_us);
+	e->due_us = max_u64(next_us, now(e));
+	world_timer_set(e->node.world, &e->run_timer, next_us);
 }
 
 void vend_wake(struct vend *e)
@@ -145,141 +132,59 @@ void vend_wake(struct vend *e)
 	world_timer_set(e->node.world, &e->run_timer, now(e));
 }
 
-/* ---- subflows ---- */
-
-static void path_up(struct vpath *s, uint32_t weight)
+void vend_on_paths(struct vend *e)
 {
-	struct vend *e = s->end;
-
-	s->path = tunnel_add_path(e->tunnel, weight, FRAME_PAYLOAD_DEFAULT, s);
-	if (!s->path)
-		world_fail(e->node.world, "%s has too many paths", e->node.name);
-	else
-		s->path->is_blocked = side_of(s)->is_blocked;
 	note_pathless(e);
 	vend_wake(e);
-}
-
-static void drop_path(struct vpath *s)
-{
-	if (s->path)
-		tunnel_remove_path(s->end->tunnel, s->path, now(s->end));
-	s->path = NULL;
-}
-
-static void on_frame(struct vside *side, const struct deframed *f)
-{
-	struct vpath *s = side->user;
-	struct vend *e = s->end;
-
-	if (e->is_closed)
-		return;
-	if (f->head.type == FRAME_HELLO) {
-		vdial_answer(side);
-		path_up(s, 1);
-	} else if (f->head.type == FRAME_HELLO_ACK) {
-		if (side == s->dial.fresh) {
-			drop_path(s);
-			vdial_take_fresh(&s->dial);
-		}
-		vdial_up(&s->dial);
-		path_up(s, s->dial.way.weight);
-	} else if (tunnel_receive(e->tunnel, s->path, &f->head, f->control, &f->data, now(e)) < 0) {
-		world_fail(e->node.world, "%s does not understand %s for session %llu",
-			   e->node.name, frame_type_name(f->head.type),
-			   (unsigned long long)f->head.session);
-	}
-}
-
-static void on_batch(struct vside *side)
-{
-	vend_wake(((struct vpath *)side->user)->end);
-}
-
-static void on_room(struct vside *side)
-{
-	struct vpath *s = side->user;
-
-	if (s->path)
-		s->path->is_blocked = false;
-	vend_wake(s->end);
-}
-
-static void on_stalled(struct vside *side, bool is_stalled)
-{
-	struct vpath *s = side->user;
-	struct vend *e = s->end;
-
-	if (!s->side && side == s->dial.fresh)
-		return;
-	if (!s->side)
-		vdial_set_stalled(&s->dial, is_stalled);
-	if (s->path)
-		tunnel_path_stalled(e->tunnel, s->path, is_stalled, now(e));
-	vend_wake(e);
-}
-
-static void free_accepted(struct vpath *s)
-{
-	list_remove(&s->node);
-	vlink_close(s->side);
-	free(s);
-}
-
-static void on_dead(struct vside *side)
-{
-	struct vpath *s = side->user;
-	struct vend *e = s->end;
-
-	if (!s->side && side == s->dial.fresh) {
-		vdial_drop_fresh(&s->dial);
-		return;
-	}
-	drop_path(s);
-	note_pathless(e);
-	vend_wake(e);
-	if (s->side)
-		free_accepted(s);
-	else
-		vdial_again(&s->dial);
-}
-
-static const struct vside_ops side_ops = {
-	.frame = on_frame,
-	.batch = on_batch,
-	.room = on_room,
-	.stalled = on_stalled,
-	.dead = on_dead,
-};
-
-static struct vpath *slot_new(struct vend *e)
-{
-	struct vpath *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		abort();
-	s->end = e;
-	list_init(&s->node);
-	return s;
 }
 
 static void on_accept(struct vnode *n, struct vside *side)
 {
-	struct vend *e = container_of(n, struct vend, node);
-	struct vpath *s = slot_new(e);
-
-	s->side = side;
-	list_push_back(&e->paths, &s->node);
-	vlink_attach(side, &side_ops, s, n->name, &e->budget.chunks);
+	vpath_accept(container_of(n, struct vend, node), side);
 }
 
-void vend_dial(struct vend *e, const struct vway *ways, unsigned count)
+/* ---- what an operator does ---- */
+
+static void tick(void *arg)
 {
-	e->dial_count = count;
-	for (unsigned i = 0; i < count; i++) {
-		e->dials[i] = slot_new(e);
-		vdial_start(&e->dials[i]->dial, &e->node, &ways[i], e->tunnel_index,
-			    &e->budget.chunks, &side_ops, e->dials[i]);
+	struct vend *e = arg;
+
+	if (vpath_look_at_leaving(e) > 0)
+		world_timer_set(e->node.world, &e->leave_timer, now(e) + TICK_MS * US_PER_MS);
+}
+
+void vend_leave(struct vpath *s)
+{
+	struct vend *e = s->end;
+
+	vpath_leave(s);
+	world_timer_set(e->node.world, &e->leave_timer, now(e) + TICK_MS * US_PER_MS);
+}
+
+void vend_prepare(struct vend *e, const struct vway *way)
+{
+	e->generation++;
+	vpath_dial(e, way, true);
+}
+
+void vend_commit(struct vend *e)
+{
+	list_for_each(node, &e->paths) {
+		struct vpath *s = container_of(node, struct vpath, node);
+
+		if (s->is_prepared)
+			vpath_use(s);
+	}
+	vpath_set_generations(e);
+}
+
+void vend_abort(struct vend *e)
+{
+	list_for_each_safe(node, &e->paths) {
+		struct vpath *s = container_of(node, struct vpath, node);
+
+		if (s->is_prepared)
+			vpath_close(s);
 	}
 }
 
@@ -325,7 +230,9 @@ void vend_init(struct vend *e, struct world *w, struct vlinks *links, unsigned t
 			   .tunnel_index = tunnel_index,
 			   .is_initiator = is_initiator,
 			   .pathless_us = w->now_us,
-			   .run_timer = {.fire = run, .arg = e}};
+			   .due_us = NEVER_US,
+			   .run_timer = {.fire = run, .arg = e},
+			   .leave_timer = {.fire = tick, .arg = e}};
 	snprintf(e->node.name, sizeof(e->node.name), "%s%u", is_initiator ? "in" : "out",
 		 tunnel_index);
 	list_init(&e->paths);
@@ -334,43 +241,21 @@ void vend_init(struct vend *e, struct world *w, struct vlinks *links, unsigned t
 	vend_wake(e);
 }
 
-static void check_left(struct vend *e)
-{
-	const struct budget *b = &e->budget;
-	size_t fill = b->fill ? b->fill->size : 0;
-
-	if (b->granted_bytes || b->sessions || b->segments.used || b->pieces.used || b->runs.used ||
-	    b->chunks.used_bytes != fill)
-		world_fail(e->node.world,
-			   "%s leaves %zu promised, %u sessions, %zu segments, %zu pieces, %zu "
-			   "runs and %zu bytes behind",
-			   e->node.name, b->granted_bytes, b->sessions, b->segments.used,
-			   b->pieces.used, b->runs.used, b->chunks.used_bytes - fill);
-}
-
-static void done_dials(struct vend *e)
-{
-	for (unsigned i = 0; i < e->dial_count; i++) {
-		vdial_stop(&e->dials[i]->dial);
-		free(e->dials[i]);
-	}
-}
-
 void vend_done(struct vend *e)
 {
 	bool was_good = !world_has_failed(e->node.world);
 
-	world_timer_stop(e->node.world, &e->run_timer);
-	done_dials(e);
-	while (!list_is_empty(&e->paths))
-		free_accepted(list_first(&e->paths, struct vpath, node));
 	/* Sessions that a failed run leaves would call their peers. */
 	if (was_good && tunnel_session_count(e->tunnel) > 0)
 		world_fail(e->node.world, "%s has %zu sessions left", e->node.name,
 			   tunnel_session_count(e->tunnel));
+	while (!list_is_empty(&e->paths))
+		vpath_close(list_first(&e->paths, struct vpath, node));
+	world_timer_stop(e->node.world, &e->run_timer);
+	world_timer_stop(e->node.world, &e->leave_timer);
 	tunnel_free(e->tunnel);
 	if (was_good)
-		check_left(e);
+		audit_end(e);
 	if (!world_has_failed(e->node.world))
 		budget_done(&e->budget);
 }
@@ -385,7 +270,7 @@ void vend_print(const struct vend *e)
 	       e->budget.chunks.limit_bytes);
 	for (size_t i = 0; i < t->path_count; i++)
 		printf("  path %zu: %s, %llu of %llu in flight\n", i,
-		       t->paths[i]->is_blocked ? "blocked" : "open",
+		       t->paths[i]->is_blocked ? "blocked" : path_state_name(t->paths[i]->state),
 		       (unsigned long long)t->paths[i]->inflight_bytes,
 		       (unsigned long long)t->paths[i]->cap_bytes);
 	list_for_each(node, &t->sessions_all) {

@@ -38,6 +38,8 @@ struct vside {
 	struct world_timer dead_timer;
 	struct world_timer stall_timer;
 	bool is_paused, is_blocked, is_closed, is_stalled;
+	size_t undelivered_bytes; /* of what it sent, when it broke */
+	bool has_ended; /* in ops->dead: the peer has finished, and all that it sent was read */
 };
 
 struct vseg {
@@ -67,6 +69,7 @@ struct vlink {
 	struct vside side[2];
 	struct vpipe pipe[2]; /* [i]: from side i */
 	bool is_dead, is_stalled, is_fatal;
+	bool is_finished; /* by one side, and what it sent has not been lost since */
 	struct world_timer go_on_timer;
 	unsigned busy;		   /* a delivery is under way */
 	struct vlink *prev, *next; /* all links, for faults */
@@ -93,6 +96,8 @@ void vlink_pause(struct vside *s, bool is_paused);
 /* The user lets go. The other side, when it is still open, sees the end of the connection; what
  * was sent before still arrives, or not, by chance. */
 void vlink_close(struct vside *s);
+/* The same in order: the other side reads all that was sent, and then sees the end. */
+void vlink_finish(struct vside *s);
 
 #define VLINK_STALL_SEEN_US (50 * US_PER_MS)
 
