@@ -310,6 +310,11 @@ size_t subflow_undelivered_bytes(const struct subflow *s)
 	return s->undelivered_bytes;
 }
 
+uint64_t subflow_hop_least_us(const struct subflow *s)
+{
+	return s->hop_least_us;
+}
+
 uint64_t subflow_hop_rtt_us(const struct subflow *s)
 {
 	return s->hop_rtt_us;

@@ -2,6 +2,8 @@
  * the hop-local ones and hands out the others. The owner may close the subflow inside any
  * callback, so each loop here looks at the state before it goes on. */
 #include "common/io/subflow_internal.h"
+
+#include "common/base/minmax.h"
 #include "common/io/tcpinfo.h"
 
 #include <errno.h>
@@ -27,6 +29,7 @@ static void take_pong(struct subflow *s, const struct frame *head, const uint8_t
 		return;
 	}
 	rtt_us = now_us - clock_us + 1; /* 0 means: not yet */
+	s->hop_least_us = s->hop_least_us ? min_u64(s->hop_least_us, rtt_us) : rtt_us;
 	s->hop_rtt_us = s->hop_rtt_us ? (7 * s->hop_rtt_us + rtt_us) / 8 : rtt_us;
 }
 

@@ -66,7 +66,7 @@ struct subflow {
 
 	uint32_t ping_every_ms, silence_max_ms; /* limits.h; shorter in tests */
 	uint32_t silent_ms; /* time that we were ready to read and nothing came, by the tick */
-	uint64_t hop_rtt_us;
+	uint64_t hop_rtt_us, hop_least_us;
 	uint64_t base_rtt_us;
 	char peer[HOSTPORT_TEXT_MAX];
 };

@@ -17,15 +17,15 @@ static void on_timer(uv_timer_t *timer);
 
 /* As far as it is known: of the subflow that is there, or the last one that was, which may have
  * measured what this one was not given the time for. */
-static uint64_t hop_rtt_us(const struct uplink *u)
+static uint64_t hop_least_us(const struct uplink *u)
 {
-	return max_u64(u->hop_rtt_us, u->subflow ? subflow_hop_rtt_us(u->subflow) : 0);
+	return max_u64(u->hop_least_us, u->subflow ? subflow_hop_least_us(u->subflow) : 0);
 }
 
 /* How long a connect may take. */
 static uint32_t dial_wait_ms(const struct uplink *u)
 {
-	uint64_t rtt_us = hop_rtt_us(u);
+	uint64_t rtt_us = hop_least_us(u);
 
 	if (rtt_us == 0)
 		return DIAL_WAIT_MAX_MS;
@@ -63,7 +63,7 @@ static void drop_fresh(struct uplink *u)
 
 static void dial_fresh(struct uplink *u)
 {
-	uint64_t life_ms = max_u64(FRESH_DIAL_MS, 4 * hop_rtt_us(u) / US_PER_MS);
+	uint64_t life_ms = max_u64(FRESH_DIAL_MS, 4 * hop_least_us(u) / US_PER_MS);
 
 	drop_fresh(u);
 	u->fresh = dial(u);
@@ -75,10 +75,10 @@ static void dial_fresh(struct uplink *u)
 /* The subflow is gone, or about to be: no callback of it comes any more. */
 static void forget_subflow(struct uplink *u)
 {
-	uint64_t rtt_us = u->subflow ? subflow_hop_rtt_us(u->subflow) : 0;
+	uint64_t rtt_us = u->subflow ? subflow_hop_least_us(u->subflow) : 0;
 
 	if (rtt_us)
-		u->hop_rtt_us = rtt_us;
+		u->hop_least_us = rtt_us;
 	u->subflow = NULL;
 	u->is_stalled = false;
 	uv_timer_stop(&u->timer);

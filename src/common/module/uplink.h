@@ -47,8 +47,8 @@ struct uplink {
 	bool has_ended; /* in `down`: subflow_has_ended */
 	char why[128];	/* the last failure; "": none, or it is up; see uplink_trouble */
 	uint64_t dials, losses, stalls;
-	uint64_t redials;    /* stalled ones that a fresh one has replaced */
-	uint64_t hop_rtt_us; /* of the last subflow that is gone; 0: not known */
+	uint64_t redials;      /* stalled ones that a fresh one has replaced */
+	uint64_t hop_least_us; /* the least RTT of the last subflow that is gone; 0: not known */
 	uint32_t backoff_ms;
 	uv_timer_t timer;
 	struct rng rng;

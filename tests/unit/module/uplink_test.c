@@ -218,7 +218,7 @@ static void answer_late(struct fixture *f, int fd, uint64_t late_ms)
 	await(&f->t.w, clock_now_us() >= until_us);
 	bytes[0] = FRAME_PONG;
 	send_all(fd, bytes, sizeof(bytes));
-	await(&f->t.w, subflow_hop_rtt_us(f->uplink.subflow) >= late_ms * US_PER_MS);
+	await(&f->t.w, subflow_hop_least_us(f->uplink.subflow) >= late_ms * US_PER_MS);
 }
 
 /* Connecting and HELLO take two round trips: the first subflow's RTT counts while it is there. */
