@@ -102,7 +102,7 @@
 #define PATH_CAP_FIRST_BYTES (64u * KIB)
 /* A path is far from so much RTT on. TCP's first window is ten segments: what is more on a far path
  * waits for a round trip, and holds up what the others carry. */
-#define PATH_FAR_MS 8u
+#define PATH_FAR_MS 12u
 #define PATH_CAP_FIRST_FAR_BYTES (14u * KIB)
 #define PATH_FRAME_FIRST_BYTES (16u * KIB)
 /* Until its first probe has come back a path counts as so slow, beside others that are known. */
@@ -114,7 +114,7 @@
  * less than so much time. What is sent again after a loss stands behind that queue. */
 #define PATH_FULL_ROUNDS 3u
 #define PATH_QUEUE_PART 4u
-#define PATH_QUEUE_MS 10u
+#define PATH_QUEUE_MS 15u
 /* A frame is at most so much of its path's time: it holds the head of the line for as long. */
 #define PATH_FRAME_MS 2u
 /* In flight at least so much time, so that a busy machine's 4 ms time slices leave no hole in a

@@ -260,7 +260,7 @@ static size_t collect(struct sendq *q, uint64_t alive, bool is_certain)
 			continue;
 		count += !list_is_linked(&s->lost_node);
 		if (s->path)
-			expect_soon(s);
+			s->due_us = 0; /* it is stalled: that was waited for */
 		list_remove(&s->lost_node);
 		list_push_back(&q->lost, &s->lost_node);
 	}

@@ -294,9 +294,9 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		{6250000, 1000, FRAME_PAYLOAD_DEFAULT, 12500, 93750, false},
 		/* Two bandwidth-delay products. */
 		{6250000, 50000, FRAME_PAYLOAD_DEFAULT, 12500, 625000, false},
-		/* Full: one and a quarter; one and 10 ms; two. */
+		/* Full: one and a quarter; one and 15 ms; two. */
 		{6250000, 80000, FRAME_PAYLOAD_DEFAULT, 12500, 625000, true},
-		{6250000, 20000, FRAME_PAYLOAD_DEFAULT, 12500, 187500, true},
+		{6250000, 20000, FRAME_PAYLOAD_DEFAULT, 12500, 218750, true},
 		{6250000, 8000, FRAME_PAYLOAD_DEFAULT, 12500, 100000, true},
 		/* A slow path: the smallest frame, and two of them. */
 		{100000, 1000, FRAME_PAYLOAD_DEFAULT, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN,

@@ -74,6 +74,21 @@ static void with_nothing_new_it_goes_at_once(void **state)
 	expect_nothing(w);
 }
 
+static void what_is_stuck_goes_at_once(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	int stuck = send_four(w, u);
+
+	w->paths[1 - stuck]->cap_bytes = 4 * FRAME;
+	has_more(u, 2 * FRAME);
+	tunnel_path_stalled(w->t, w->paths[stuck], true, w->now_us);
+	run(w);
+	expect_data(w, u->id, 0, FRAME, 0);
+	expect_data(w, u->id, 2 * FRAME, FRAME, 0);
+	expect_nothing(w);
+}
+
 static void what_cannot_have_arrived_goes_first(void **state)
 {
 	struct world *w = *state;
@@ -352,6 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		initiator_test(new_bytes_go_while_an_ack_may_come),
 		initiator_test(with_nothing_new_it_goes_at_once),
+		initiator_test(what_is_stuck_goes_at_once),
 		initiator_test(what_cannot_have_arrived_goes_first),
 		initiator_test(another_path_that_carries_it_looks_after_it),
 		initiator_test(an_open_is_repeated_also_after_a_drain),
