@@ -195,6 +195,17 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 	tunnel_repeat_controls(t, p, now_us);
 }
 
+/* An ACK tells of the first gaps only: what the last path carries may have arrived, and keep its
+ * room until a lost head has filled one. */
+static struct path *tail_path(const struct tunnel *t, const struct segment *seg, struct path *p)
+{
+	struct path *other = fastest_other(t, seg, p);
+
+	if (!other && list_is_linked(&seg->lost_node) && path_is_open(p))
+		return p;
+	return other;
+}
+
 /* The heads that only `p` carries go out again, so that it shows whether it is the path; and lost
  * ones, which may wait for room that it will not have. */
 static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
@@ -209,7 +220,7 @@ static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
 		if (!seg || s->reset != SESSION_RESET_NONE ||
 		    (seg->path != p && !list_is_linked(&seg->lost_node)))
 			continue;
-		other = fastest_other(t, seg, p);
+		other = tail_path(t, seg, p);
 		if (!other)
 			continue;
 		if (seg->data.len > left)

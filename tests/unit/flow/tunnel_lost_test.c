@@ -243,6 +243,22 @@ static void a_lost_head_does_not_wait_for_room_for_ever(void **state)
 	assert_int_equal(w->paths[gone]->inflight_bytes, FRAME);
 }
 
+static void nor_on_the_last_path(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	int gone;
+
+	user_sends(w, u, 2 * FRAME);
+	gone = expect_frame(w, FRAME_DATA, u->id)->path == w->paths[1];
+	w->paths[1 - gone]->cap_bytes = FRAME;
+	skip_sent(w);
+	path_lost(w, gone);
+	expect_nothing(w);
+	wait_ms(w, RTT_MS + 3 * PATH_STALL_SLACK_MS);
+	expect_data(w, u->id, 0, FRAME, 0);
+}
+
 /* Nobody looks at a stalled path; one that is to be closed does not come back. */
 static void a_stalled_path_that_is_drained_is_looked_at_again(void **state)
 {
@@ -376,6 +392,7 @@ int main(void)
 		initiator_test(an_open_that_nobody_answers_is_repeated),
 		initiator_test(a_look_at_one_path_is_no_later_for_another),
 		initiator_test(a_lost_head_does_not_wait_for_room_for_ever),
+		initiator_test(nor_on_the_last_path),
 		initiator_test(a_stalled_path_that_is_drained_is_looked_at_again),
 		initiator_test(part_of_a_copy_is_no_sample),
 		initiator_test(a_prepared_path_is_none),
