@@ -11,8 +11,6 @@
 /* The sums cost a look at every segment. */
 #define ACCOUNTS_EVERY 32
 #define URGES_MAX 3
-/* Since the last look the slack may have become smaller, with the variance of the path's RTT. */
-#define LATE_LOOK_MS (WATCH_TICK_MS + LATE_SLACK_MS)
 
 /* ---- limits ---- */
 
@@ -149,6 +147,15 @@ static void check_path(const struct look *l, const struct path *p)
 		world_fail(l->end->node.world, "%s keeps DRAIN back", l->end->node.name);
 }
 
+/* An ACK may make the path's RTT shorter, and with it the slack that the last look has reckoned
+ * with; the next look follows within PATH_STALL_SLACK_MS then. */
+static uint64_t head_tick_us(const struct look *l, const struct path *p)
+{
+	bool is_new = l->now_us - p->progress_us < PATH_STALL_SLACK_MS * US_PER_MS;
+
+	return (is_new ? PATH_STALL_SLACK_MS : WATCH_TICK_MS) * US_PER_MS;
+}
+
 static void check_head(const struct look *l, const struct session *s)
 {
 	const struct segment *seg = sendq_head(&s->out);
@@ -159,7 +166,7 @@ static void check_head(const struct look *l, const struct session *s)
 	check_due(l, "late bytes",
 		  seg->due_us + LATE_SLACK_MS * US_PER_MS +
 			  min_u64(2 * p->rttvar_us, p->base_rtt_us / 4),
-		  LATE_LOOK_MS * US_PER_MS);
+		  head_tick_us(l, p));
 }
 
 static void check_acks(const struct look *l)
