@@ -88,7 +88,7 @@ class Place:
         def join(a, b, rate):
             return plain(a, b) if b.name == "egress" else self.emulator.link(a, b)
 
-        self.chain = Chain(lab, ratios=[p.rate_mbit for p in paths], join=join,
+        self.chain = Chain(lab, paths=len(paths), ratios=[p.rate_mbit for p in paths], join=join,
                            rates_mbit=[None] * len(paths), options=options)
         self.links, self.options = self.chain.near, options
         self.every = (self.chain.relays, self.chain.proxy_addresses, self.chain.egress_addresses)
