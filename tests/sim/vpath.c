@@ -56,7 +56,7 @@ static void path_up(struct vpath *s, uint32_t weight)
 	s->is_drained = false;
 	s->path->is_blocked = side_of(s)->is_blocked;
 	s->path->rank = s->rank;
-	s->path->hop_rtt_us = 2 * side_of(s)->link->config.delay_us;
+	s->path->hop_base_rtt_us = 2 * side_of(s)->link->config.delay_us;
 	if (is_ahead(s))
 		tunnel_hold_path(s->path);
 	e->had_path = true;

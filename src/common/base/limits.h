@@ -214,9 +214,9 @@
 #define ACK_BYTES (1u * MIB)
 #define ACK_TWICE_BYTES (16u * KIB) /* an ACK of more than a message goes out on two paths */
 #define ACK_ALONG_BYTES (16u * KIB) /* on a path with no more in flight it rides along at once */
-#define RESEND_RESET_MS 200u	    /* an unanswered RESET, doubling to PROBE_MAX_MS */
-#define PROBE_MIN_MS 200u	    /* a sender without credit asks, doubling */
-#define PROBE_MAX_MS 5000u	    /* far below what a NAT forgets, and no load */
+#define RESEND_RESET_MS 200u	    /* an unanswered RESET, doubling to ASK_MAX_MS */
+#define ASK_MIN_MS 200u		    /* a sender without credit asks, doubling */
+#define ASK_MAX_MS 5000u	    /* far below what a NAT forgets, and no load */
 #define TIMED_TICK_MS 25u	    /* how often sessions that wait for something are looked at */
 #define HELLO_WAIT_MS 5000u	    /* an accepted connection must have said HELLO by then */
 #define HELLO_ACK_WAIT_MS 60000u    /* a proxy answers only when its downstream has answered */

@@ -43,9 +43,14 @@ void path_restart(struct path *p)
 	p->frame_bytes = (uint32_t)min_u64(p->payload_max, PATH_FRAME_FIRST_BYTES);
 }
 
+uint64_t path_base_us(const struct path *p)
+{
+	return p->base_rtt_us ? p->base_rtt_us : PATH_RTT_UNKNOWN_MS * US_PER_MS;
+}
+
 uint64_t path_return_us(const struct path *p, uint32_t len)
 {
-	uint64_t rtt_us = p->base_rtt_us ? p->base_rtt_us : PATH_RTT_UNKNOWN_MS * US_PER_MS;
+	uint64_t rtt_us = path_base_us(p);
 
 	if (p->rate_Bps == 0)
 		return rtt_us;
@@ -84,7 +89,7 @@ static void update_limits(struct path *p)
 {
 	/* Acknowledgements may come back on a faster path than TCP's own, whose window must not
 	 * be starved. */
-	uint64_t rtt_us = max_u64(p->base_rtt_us, p->hop_rtt_us);
+	uint64_t rtt_us = max_u64(p->base_rtt_us, p->hop_base_rtt_us);
 	uint64_t bdp_bytes = p->rate_Bps * rtt_us / US_PER_S;
 	uint64_t queue_bytes = queue_bytes_of(p, bdp_bytes);
 	uint64_t floor_bytes =

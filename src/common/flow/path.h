@@ -51,14 +51,14 @@ struct path {
 	uint32_t payload_max; /* agreed with the other end */
 
 	uint64_t inflight_bytes;
-	uint32_t segments;    /* that it carries: also a lone FIN, which has no bytes */
-	struct list carried;  /* of them, those that went out last on it, oldest first */
-	uint64_t cap_bytes;   /* in flight is not to exceed it */
-	uint32_t frame_bytes; /* the payload that new DATA frames should have */
-	uint64_t rate_Bps;    /* bytes per second, windowed maximum; 0: no sample yet */
-	uint64_t base_rtt_us; /* windowed minimum; 0: no sample yet */
-	uint64_t hop_rtt_us;  /* the least RTT of its TCP connection; set by the environment */
-	uint64_t rtt_us;      /* smoothed, RFC 6298 */
+	uint32_t segments;	  /* that it carries: also a lone FIN, which has no bytes */
+	struct list carried;	  /* of them, those that went out last on it, oldest first */
+	uint64_t cap_bytes;	  /* in flight is not to exceed it */
+	uint32_t frame_bytes;	  /* the payload that new DATA frames should have */
+	uint64_t rate_Bps;	  /* bytes per second, windowed maximum; 0: no sample yet */
+	uint64_t base_rtt_us;	  /* windowed minimum; 0: no sample yet */
+	uint64_t hop_base_rtt_us; /* the least of its TCP connection; set by the environment */
+	uint64_t rtt_us;	  /* smoothed, RFC 6298 */
 	uint64_t rttvar_us;
 	uint64_t heard_us; /* when the last frame came on it */
 
@@ -127,6 +127,9 @@ static inline bool path_has_room(const struct path *p)
 	return path_is_open(p) && p->inflight_bytes + p->frame_bytes <= p->cap_bytes;
 }
 
+/* One that is not known counts as PATH_RTT_UNKNOWN_MS. */
+uint64_t path_base_us(const struct path *p);
+
 /* Its bytes have to be waited for beside those of `other`. */
 static inline bool path_is_far_behind(const struct path *p, const struct path *other)
 {
@@ -134,8 +137,7 @@ static inline bool path_is_far_behind(const struct path *p, const struct path *o
 	       (p->base_rtt_us == 0 || p->base_rtt_us > 2 * other->base_rtt_us);
 }
 
-/* When `len` more bytes would be acknowledged, in us from now; PATH_RTT_UNKNOWN_MS stands for an
- * RTT that is not known. */
+/* When `len` more bytes would be acknowledged, in us from now. */
 uint64_t path_return_us(const struct path *p, uint32_t len);
 
 /* `len` bytes go out now; fills `mark`. */

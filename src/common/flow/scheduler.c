@@ -55,15 +55,10 @@ static uint64_t equal_until_us(uint64_t first_us)
 	return first_us + max_u64(first_us / 4, SCHEDULER_SLACK_US);
 }
 
-static uint64_t base_us(const struct path *p)
-{
-	return p->base_rtt_us ? p->base_rtt_us : PATH_RTT_UNKNOWN_MS * US_PER_MS;
-}
-
 /* By which the fastest is told: one that was late lately counts as slower. */
 static uint64_t rtt_us(const struct path *p)
 {
-	return base_us(p) + p->doubt_us;
+	return path_base_us(p) + p->doubt_us;
 }
 
 static bool any(const struct path *p)
@@ -192,8 +187,8 @@ static struct path *ecf_pick(struct path *const *paths, size_t count, const stru
 		return slow;
 	left_bytes = d->is_bulk ? d->window_bytes : slow->frame_bytes;
 	margin_us = max_u64(fast->rttvar_us, slow->rttvar_us);
-	if (base_us(fast) + transfer_us(fast->inflight_bytes + left_bytes, fast) <
-	    base_us(slow) + margin_us)
+	if (path_base_us(fast) + transfer_us(fast->inflight_bytes + left_bytes, fast) <
+	    path_base_us(slow) + margin_us)
 		return NULL;
 	return slow;
 }
@@ -208,7 +203,7 @@ static struct path *blest_pick(struct path *const *paths, size_t count, const st
 
 	if (!slow || slow == fast)
 		return slow;
-	meanwhile_bytes = fast->rate_Bps * base_us(slow) / US_PER_S;
+	meanwhile_bytes = fast->rate_Bps * path_base_us(slow) / US_PER_S;
 	if (!d->is_bulk || meanwhile_bytes + slow->frame_bytes > d->window_bytes)
 		return NULL;
 	return slow;

@@ -100,7 +100,7 @@ static bool is_resetting(const struct session *s)
 /* Silence could last for ever: an ACK that grants credit, or that acknowledges all of a stream
  * that has ended, may be lost after its sender has finished; an OPEN behind a path that has gone
  * in order. */
-static bool wants_probe(const struct session *s)
+static bool has_to_ask(const struct session *s)
 {
 	if (is_resetting(s) || !s->was_opened)
 		return false;
@@ -128,8 +128,8 @@ void session_update_ready(struct session *s, uint64_t now_us)
 			list_push_back(&s->tunnel->ready, &s->ready_node);
 		list_remove(&s->timed_node);
 	}
-	if (wants_probe(s) && !list_is_linked(&s->timed_node))
-		session_set_timer(s, now_us + PROBE_MIN_MS * US_PER_MS, PROBE_MIN_MS * US_PER_MS);
+	if (has_to_ask(s) && !list_is_linked(&s->timed_node))
+		session_set_timer(s, now_us + ASK_MIN_MS * US_PER_MS, ASK_MIN_MS * US_PER_MS);
 }
 
 void session_update_resend(struct session *s)
@@ -152,9 +152,9 @@ void session_source_lost(struct session *s, uint64_t now_us)
 {
 	s->lost_us = now_us;
 	session_source_ready(s);
-	if (wants_probe(s))
+	if (has_to_ask(s))
 		session_set_timer(s, now_us + s->tunnel->config.reset_wait_us,
-				  PROBE_MAX_MS * US_PER_MS);
+				  ASK_MAX_MS * US_PER_MS);
 }
 
 /* The credit for its last bytes may never come. */
@@ -339,7 +339,7 @@ void session_repeat_open(struct session *s)
 
 /* OPEN again; later an empty DATA frame asks for an ACK, which tells the credit, or for a RESET:
  * the other end has finished. */
-static void probe(struct session *s)
+static void ask(struct session *s)
 {
 	struct tunnel *t = s->tunnel;
 	struct path *p = scheduler_pick_control(t->config.scheduler, t->paths, t->path_count);
@@ -356,7 +356,7 @@ static void probe(struct session *s)
 
 static void wait_longer(struct session *s, uint64_t now_us)
 {
-	s->timer_step_us = min_u64(2 * s->timer_step_us, PROBE_MAX_MS * US_PER_MS);
+	s->timer_step_us = min_u64(2 * s->timer_step_us, ASK_MAX_MS * US_PER_MS);
 	s->timer_us = now_us + s->timer_step_us;
 }
 
@@ -373,10 +373,10 @@ void session_on_timer(struct session *s, uint64_t now_us)
 	} else if (!s->was_opened) {
 		s->tunnel->counters.refused++;
 		session_fail(s, RESET_NO_PATH, "no path to the egress yet", now_us);
-	} else if (wants_probe(s) && is_lost_for_too_long(s, now_us)) {
+	} else if (has_to_ask(s) && is_lost_for_too_long(s, now_us)) {
 		session_fail(s, RESET_BY_PEER, "connection reset", now_us);
-	} else if (wants_probe(s)) {
-		probe(s);
+	} else if (has_to_ask(s)) {
+		ask(s);
 		wait_longer(s, now_us);
 	} else {
 		list_remove(&s->timed_node);

@@ -124,19 +124,19 @@ static void a_sender_without_credit_probes(void **state)
 {
 	struct world *w = *state;
 	struct user *u = begin_session(w);
-	uint64_t step_ms = PROBE_MIN_MS;
+	uint64_t step_ms = ASK_MIN_MS;
 
 	user_sends(w, u, 50000);
 	expect_data(w, 1, 0, FIRST_CREDIT_BYTES, 0);
 	assert_int_equal(receive_ack(w, 0, 1, FIRST_CREDIT_BYTES, FIRST_CREDIT_BYTES), 0);
 	for (int i = 0; i < 8; i++) {
 		assert_in_range(ms_until_probe(w), step_ms, step_ms + TIMED_TICK_MS);
-		step_ms = 2 * step_ms < PROBE_MAX_MS ? 2 * step_ms : PROBE_MAX_MS;
+		step_ms = 2 * step_ms < ASK_MAX_MS ? 2 * step_ms : ASK_MAX_MS;
 	}
 	assert_int_equal(receive_ack(w, 0, 1, FIRST_CREDIT_BYTES, 60000), 0);
 	skip_sent(w);
 	assert_int_equal(receive_ack(w, 0, 1, 50000, 60000), 0);
-	wait_ms(w, 2 * PROBE_MAX_MS);
+	wait_ms(w, 2 * ASK_MAX_MS);
 	expect_nothing(w);
 }
 
@@ -389,7 +389,7 @@ static void an_end_without_an_answer_is_asked_for(void **state)
 	skip_sent(w);
 	user_ends(w, u);
 	expect_data(w, 1, 0, 0, FRAME_FLAG_FIN);
-	wait_ms(w, PROBE_MIN_MS + 2 * TIMED_TICK_MS);
+	wait_ms(w, ASK_MIN_MS + 2 * TIMED_TICK_MS);
 	expect_data(w, 1, 0, 0, 0);
 	assert_int_equal(receive_reset(w, 0, 1, RESET_FINISHED, 0, FRAME_FLAG_ANSWER), 0);
 	assert_ended(u, RESET_FINISHED);

@@ -3,21 +3,6 @@
 #include "world.h"
 
 #define FRAME PATH_FRAME_FIRST_BYTES
-#define CREDIT (1024 * KIB)
-#define RTT_MS 10
-
-/* A session with credit, and both paths known. */
-static struct user *begin_known(struct world *w)
-{
-	struct user *u = begin_session(w);
-
-	w->now_us += RTT_MS * US_PER_MS;
-	probe_back(w, 0);
-	probe_back(w, 1);
-	assert_int_equal(receive_ack(w, 0, u->id, 0, CREDIT), 0);
-	skip_sent(w);
-	return u;
-}
 
 /* Two frames on each path; which one has the first. */
 static int send_four(struct world *w, struct user *u)
@@ -50,7 +35,7 @@ static void new_bytes_go_while_an_ack_may_come(void **state)
 	path_lost(w, gone);
 	expect_data(w, u->id, 4 * FRAME, FRAME, 0);
 	expect_nothing(w); /* one has to wait, and what is lost with it */
-	w->now_us += RTT_MS * US_PER_MS;
+	w->now_us += WORLD_RTT_MS * US_PER_MS;
 	w->paths[1 - gone]->cap_bytes = 8 * FRAME;
 	run(w);
 	expect_data(w, u->id, 0, FRAME, 0); /* it was due now */
@@ -119,7 +104,7 @@ static void another_path_that_carries_it_looks_after_it(void **state)
 	path_lost(w, gone);
 	path_up(w, gone);
 	expect_nothing(w);
-	wait_ms(w, RTT_MS + 2 * PATH_STALL_SLACK_MS);
+	wait_ms(w, WORLD_RTT_MS + 2 * PATH_STALL_SLACK_MS);
 	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[gone]);
 }
 
@@ -150,7 +135,7 @@ static void part_of_a_copy_is_no_sample(void **state)
 
 	path_lost(w, gone);
 	assert_int_equal(left->resent_bytes, 2 * FRAME);
-	assert_int_equal(receive_ack(w, 1 - gone, u->id, FRAME / 2, CREDIT), 0);
+	assert_int_equal(receive_ack(w, 1 - gone, u->id, FRAME / 2, WORLD_CREDIT), 0);
 	assert_int_equal(left->delivered_bytes, 0);
 	assert_int_equal(left->inflight_bytes, 4 * FRAME - FRAME / 2);
 }
@@ -171,7 +156,7 @@ static void another_path_may_still_bring_it(void **state)
 	path_lost(w, gone);
 	seg = sendq_head(&u->session->out);
 	assert_ptr_equal(seg->path, w->paths[1 - gone]);
-	assert_in_range(seg->due_us, w->now_us + RTT_MS * US_PER_MS, w->now_us + US_PER_S);
+	assert_in_range(seg->due_us, w->now_us + WORLD_RTT_MS * US_PER_MS, w->now_us + US_PER_S);
 }
 
 /* DRAIN came, and ours went out behind the bytes; then the connection broke. */
@@ -197,12 +182,12 @@ static void an_open_that_nobody_answers_is_repeated(void **state)
 
 	open_session(w, 0);
 	expect_frame(w, FRAME_OPEN, 1);
-	wait_ms(w, PROBE_MIN_MS - TIMED_TICK_MS);
+	wait_ms(w, ASK_MIN_MS - TIMED_TICK_MS);
 	expect_nothing(w);
 	wait_ms(w, 3 * TIMED_TICK_MS);
 	expect_frame(w, FRAME_OPEN, 1);
-	assert_int_equal(receive_ack(w, 0, 1, 0, CREDIT), 0);
-	wait_ms(w, PROBE_MAX_MS);
+	assert_int_equal(receive_ack(w, 0, 1, 0, WORLD_CREDIT), 0);
+	wait_ms(w, ASK_MAX_MS);
 	expect_nothing(w);
 }
 
@@ -238,7 +223,7 @@ static void a_lost_head_does_not_wait_for_room_for_ever(void **state)
 	path_lost(w, gone);
 	path_up(w, gone);
 	skip_sent(w);
-	wait_ms(w, RTT_MS + 3 * PATH_STALL_SLACK_MS);
+	wait_ms(w, WORLD_RTT_MS + 3 * PATH_STALL_SLACK_MS);
 	expect_data(w, u->id, 0, FRAME, 0);
 	assert_int_equal(w->paths[gone]->inflight_bytes, FRAME);
 }
@@ -255,7 +240,7 @@ static void nor_on_the_last_path(void **state)
 	skip_sent(w);
 	path_lost(w, gone);
 	expect_nothing(w);
-	wait_ms(w, RTT_MS + 3 * PATH_STALL_SLACK_MS);
+	wait_ms(w, WORLD_RTT_MS + 3 * PATH_STALL_SLACK_MS);
 	expect_data(w, u->id, 0, FRAME, 0);
 }
 

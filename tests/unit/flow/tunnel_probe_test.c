@@ -4,30 +4,25 @@
  * swollen above 3 * 10 + 20 = 50 ms, and no longer at 2.5 * 10 + 20 = 45 ms. */
 #include "world.h"
 
-#define BASE_US (10 * US_PER_MS)
+#define BASE_US (WORLD_RTT_MS * US_PER_MS)
 #define SWOLLEN_US (50 * US_PER_MS + 1)
 #define SHRUNK_US (45 * US_PER_MS)
-#define CREDIT (1024 * KIB)
 
 /* Bytes of `u` go out and are acknowledged: the tunnel is in use, and nothing under way. */
 static void use(struct world *w, struct user *u)
 {
 	user_sends(w, u, 100);
 	w->now_us += BASE_US;
-	assert_int_equal(receive_ack(w, 0, u->id, u->read_bytes, CREDIT), 0);
+	assert_int_equal(receive_ack(w, 0, u->id, u->read_bytes, WORLD_CREDIT), 0);
 	assert_int_equal(w->paths[0]->segments + w->paths[1]->segments, 0);
 	skip_sent(w);
 }
 
-/* A session in use, and both paths known. */
-static struct user *begin_known(struct world *w)
+/* The same in use. */
+static struct user *begin_in_use(struct world *w)
 {
-	struct user *u = begin_session(w);
+	struct user *u = begin_known(w);
 
-	w->now_us += BASE_US;
-	probe_back(w, 0);
-	probe_back(w, 1);
-	assert_int_equal(receive_ack(w, 0, u->id, 0, CREDIT), 0);
 	use(w, u);
 	assert_int_equal(w->paths[0]->base_rtt_us, BASE_US);
 	assert_int_equal(w->paths[1]->base_rtt_us, BASE_US);
@@ -62,7 +57,7 @@ static void park(struct world *w, int path)
 static void a_path_is_parked_when_its_queue_has_grown(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 	const struct path *p = w->paths[0];
 
 	probe_takes(w, 0, SWOLLEN_US - 1);
@@ -81,7 +76,7 @@ static void a_path_is_parked_when_its_queue_has_grown(void **state)
 static void one_short_probe_between_is_enough(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	for (int i = 0; i < 3; i++) {
 		probe_takes(w, 0, SWOLLEN_US);
@@ -96,7 +91,7 @@ static void one_short_probe_between_is_enough(void **state)
 static void a_path_that_carries_something_is_not_parked(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	probe_takes(w, 0, SWOLLEN_US);
 	await_probe(w, 0);
@@ -112,7 +107,7 @@ static void the_last_path_is_never_parked(void **state)
 {
 	struct world *w = *state;
 
-	begin_known(w);
+	begin_in_use(w);
 	park(w, 0);
 	probe_takes(w, 1, SWOLLEN_US);
 	probe_takes(w, 1, SWOLLEN_US);
@@ -123,7 +118,7 @@ static void the_last_path_is_never_parked(void **state)
 static void a_parked_path_gets_nothing_new(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	park(w, 0);
 	skip_sent(w);
@@ -138,7 +133,7 @@ static void a_parked_path_gets_nothing_new(void **state)
 static void a_parked_path_is_taken_back(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 	struct path *p = w->paths[0];
 	uint64_t asked_us;
 
@@ -163,7 +158,7 @@ static void a_parked_path_is_taken_back(void **state)
 static void a_parked_path_is_taken_back_when_the_others_stall(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	park(w, 0);
 	tunnel_path_stalled(w->t, w->paths[1], true, w->now_us);
@@ -176,7 +171,7 @@ static void a_parked_path_is_taken_back_when_the_others_stall(void **state)
 static void a_parked_path_is_taken_back_when_the_others_are_lost(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	park(w, 0);
 	skip_sent(w);
@@ -189,7 +184,7 @@ static void a_parked_path_is_taken_back_when_the_others_are_lost(void **state)
 static void a_parked_path_is_taken_back_when_the_others_are_drained(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	park(w, 0);
 	skip_sent(w);
@@ -208,7 +203,7 @@ static void an_idle_path_is_probed_while_the_tunnel_is_used(void **state)
 {
 	struct world *w = *state;
 
-	begin_known(w);
+	begin_in_use(w);
 	for (int i = 0; i < 2; i++) {
 		uint64_t asked_us = w->paths[0]->probe_sent_us;
 
@@ -227,7 +222,7 @@ static void a_probe_that_is_lost_is_sent_again(void **state)
 	struct world *w = *state;
 	uint64_t lost;
 
-	begin_known(w);
+	begin_in_use(w);
 	await_probe(w, 0);
 	lost = w->probes[0];
 	wait_ms(w, PROBE_LOST_MS - 1);
@@ -263,7 +258,7 @@ static void prepare(struct world *w)
 static void nothing_is_sent_on_a_prepared_path(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	prepare(w);
 	assert_string_not_equal(w->paths[1]->why, "");
@@ -283,7 +278,7 @@ static void nothing_is_sent_on_a_prepared_path(void **state)
 static void what_comes_on_a_prepared_path_is_taken(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	prepare(w);
 	assert_int_equal(receive_data(w, 1, u->id, 0, 100, FRAME_FLAG_FIN), 0);
@@ -299,7 +294,7 @@ static void a_prepared_path_is_no_way_out(void **state)
 	struct world *w = *state;
 	struct frame probe = {.type = FRAME_PROBE, .len = sizeof(uint64_t)};
 	const uint8_t token[sizeof(uint64_t)] = {1};
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	prepare(w);
 	tunnel_path_stalled(w->t, w->paths[0], true, w->now_us);
@@ -313,7 +308,7 @@ static void a_prepared_path_is_no_way_out(void **state)
 static void a_prepared_path_that_is_lost_costs_nothing(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 
 	prepare(w);
 	user_sends(w, u, 100);
@@ -329,12 +324,12 @@ static void a_prepared_path_that_is_lost_costs_nothing(void **state)
 static void a_prepared_path_that_is_used_carries_its_share(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_known(w);
+	struct user *u = begin_in_use(w);
 	unsigned int on_it = 0;
 
 	prepare(w);
 	user_sends(w, u, 10000); /* the other is ahead, and not to be made up for */
-	assert_int_equal(receive_ack(w, 0, u->id, u->read_bytes, CREDIT), 0);
+	assert_int_equal(receive_ack(w, 0, u->id, u->read_bytes, WORLD_CREDIT), 0);
 	tunnel_use_path(w->t, w->paths[1]);
 	run(w);
 	assert_int_equal(w->paths[1]->state, PATH_ACTIVE);

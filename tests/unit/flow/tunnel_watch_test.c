@@ -4,20 +4,6 @@
 #include "world.h"
 
 #define FRAME PATH_FRAME_FIRST_BYTES
-#define CREDIT (1024 * KIB)
-
-/* A session with credit, and both paths known: 10 ms. */
-static struct user *begin_far(struct world *w)
-{
-	struct user *u = begin_session(w);
-
-	w->now_us += 10 * US_PER_MS;
-	probe_back(w, 0);
-	probe_back(w, 1);
-	assert_int_equal(receive_ack(w, 0, u->id, 0, CREDIT), 0);
-	skip_sent(w);
-	return u;
-}
 
 /* Sends one frame on each path; returns which path has the first. */
 static int send_two(struct world *w, struct user *u)
@@ -35,7 +21,7 @@ static int send_two(struct world *w, struct user *u)
 /* All but the first frame has been received. */
 static void receive_gap(struct world *w, int path, uint64_t id, uint64_t start, uint64_t end)
 {
-	struct ack_info ack = {.credit = CREDIT, .range_count = 1, .ranges = {{start, end}}};
+	struct ack_info ack = {.credit = WORLD_CREDIT, .range_count = 1, .ranges = {{start, end}}};
 	uint8_t payload[ACK_PAYLOAD_MAX];
 	struct frame head = {.type = FRAME_ACK, .session = id};
 
@@ -46,7 +32,7 @@ static void receive_gap(struct world *w, int path, uint64_t id, uint64_t start, 
 static void a_late_head_goes_another_way(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 	int first = send_two(w, u);
 
 	w->now_us += 10 * US_PER_MS;
@@ -60,7 +46,7 @@ static void a_late_head_goes_another_way(void **state)
 	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1 - first]);
 	assert_true(w->paths[first]->doubt_us > 0);
 	assert_int_equal(w->paths[1 - first]->resent_bytes, FRAME);
-	assert_int_equal(receive_ack(w, 1 - first, u->id, 3 * FRAME, CREDIT), 0);
+	assert_int_equal(receive_ack(w, 1 - first, u->id, 3 * FRAME, WORLD_CREDIT), 0);
 	assert_int_equal(w->paths[0]->inflight_bytes + w->paths[1]->inflight_bytes, 0);
 }
 
@@ -68,7 +54,7 @@ static void a_late_head_goes_another_way(void **state)
 static void receive_odd(struct world *w, int path, uint64_t id, uint64_t end)
 {
 	struct ack_info ack = {
-		.credit = CREDIT,
+		.credit = WORLD_CREDIT,
 		.range_count = 2,
 		.ranges = {{FRAME, 2 * FRAME}, {3 * FRAME, end}},
 	};
@@ -97,7 +83,7 @@ static void other_path_goes_on(struct world *w, struct user *u, int dead, int ti
 static void a_path_that_stalls_is_left_and_comes_back(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 	int dead;
 
 	user_sends(w, u, 4 * FRAME);
@@ -119,7 +105,7 @@ static void a_path_that_stalls_is_left_and_comes_back(void **state)
 static void silence_of_all_is_no_stall(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 
 	send_two(w, u);
 	wait_ms(w, 2000);
@@ -131,7 +117,7 @@ static void silence_of_all_is_no_stall(void **state)
 static void a_tail_is_sent_again(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 	int other;
 
 	user_sends(w, u, 100);
@@ -140,14 +126,14 @@ static void a_tail_is_sent_again(void **state)
 	assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[other]);
 	expect_nothing(w);
 	/* That it was acknowledged shows nothing: either may have brought it. */
-	assert_int_equal(receive_ack(w, other, u->id, 100, CREDIT), 0);
+	assert_int_equal(receive_ack(w, other, u->id, 100, WORLD_CREDIT), 0);
 	assert_int_equal(w->paths[1 - other]->state, PATH_ACTIVE);
 }
 
 static void a_hop_that_hears_nothing_stalls_its_path(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 
 	tunnel_path_stalled(w->t, w->paths[0], true, w->now_us);
 	user_sends(w, u, 4 * FRAME);
@@ -170,7 +156,7 @@ static int receive_drain(struct world *w, int path)
 static void a_drained_path_goes_without_a_loss(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 	int leaves = send_two(w, u);
 
 	tunnel_drain_path(w->t, w->paths[leaves]);
@@ -184,7 +170,7 @@ static void a_drained_path_goes_without_a_loss(void **state)
 	assert_ptr_equal(w->drained, w->paths[leaves]);
 	path_lost(w, leaves); /* closed, in order: what it carried is still under way behind it */
 	expect_nothing(w);
-	assert_int_equal(receive_ack(w, 1 - leaves, u->id, 4 * FRAME, CREDIT), 0);
+	assert_int_equal(receive_ack(w, 1 - leaves, u->id, 4 * FRAME, WORLD_CREDIT), 0);
 	assert_int_equal(w->paths[1 - leaves]->inflight_bytes, 0);
 	expect_nothing(w);
 }
@@ -193,7 +179,7 @@ static void a_drain_from_the_other_end_is_answered(void **state)
 {
 	struct world *w = *state;
 
-	begin_far(w);
+	begin_known(w);
 	assert_int_equal(receive_drain(w, 0), 0);
 	assert_ptr_equal(expect_frame(w, FRAME_DRAIN, 0)->path, w->paths[0]);
 	assert_ptr_equal(w->drained, w->paths[0]);
@@ -204,7 +190,7 @@ static void a_drain_from_the_other_end_is_answered(void **state)
 static void redundant_sends_on_every_path(void **state)
 {
 	struct world *w = *state;
-	struct user *u = begin_far(w);
+	struct user *u = begin_known(w);
 
 	tunnel_set_scheduler(w->t, scheduler_find("redundant"));
 	user_sends(w, u, 100);
@@ -214,7 +200,7 @@ static void redundant_sends_on_every_path(void **state)
 	path_lost(w, 0); /* the other copy is still under way */
 	expect_nothing(w);
 	assert_int_equal(w->paths[1]->inflight_bytes, 100);
-	assert_int_equal(receive_ack(w, 1, u->id, 100, CREDIT), 0);
+	assert_int_equal(receive_ack(w, 1, u->id, 100, WORLD_CREDIT), 0);
 	assert_int_equal(w->paths[1]->inflight_bytes, 0);
 }
 

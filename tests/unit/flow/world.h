@@ -19,6 +19,8 @@
 #define WORLD_SESSIONS_MAX 16
 #define WORLD_SENT_MAX 16384
 #define WORLD_USERS_MAX 64
+#define WORLD_CREDIT (1024 * KIB)
+#define WORLD_RTT_MS 10
 
 /* A frame that went out. */
 struct sent {
@@ -106,6 +108,8 @@ int receive_reset(struct world *w, int path, uint64_t id, enum reset_code code, 
 struct user *accept_session(struct world *w, uint64_t id);
 /* At the initiator: one that has begun and is known to the other end. */
 struct user *begin_session(struct world *w);
+/* The same with WORLD_CREDIT, and both paths known: WORLD_RTT_MS. */
+struct user *begin_known(struct world *w);
 
 /* ---- frames to the other end, each the next one that was sent ---- */
 
