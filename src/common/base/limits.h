@@ -111,7 +111,8 @@
 #define FRAME_WHOLE_BYTES (CHUNK_LARGE - 24u)
 /* In flight at the most one bandwidth-delay product and a queue: of another one while the rate
  * grows; when it has not grown by a quarter for so many round trips, of this part of it and not
- * less than so much time. What is sent again after a loss stands behind that queue. */
+ * less than so much time, but for the same part of it: a drop-tail queue is that long at least,
+ * and would overflow. What is sent again after a loss stands behind that queue. */
 #define PATH_FULL_ROUNDS 3u
 #define PATH_QUEUE_PART 4u
 #define PATH_QUEUE_MS 15u
@@ -151,7 +152,8 @@
  */
 #define IDLE_GAIN_MS 5u
 /* A path that stalls again within so long of the last time stays away for a while: 200 ms, doubling
- * each time to 1.5 s, so that it still carries its share within 3 s of being well. */
+ * each time to 1.5 s, and so long without a late probe: it still carries its share within 3 s of
+ * being well. */
 #define HOLD_MEMORY_MS 5000u
 #define HOLD_FIRST_MS 200u
 #define HOLD_MAX_MS 1500u

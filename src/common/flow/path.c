@@ -39,6 +39,7 @@ void path_restart(struct path *p)
 	p->rate_Bps = 0;
 	p->rtt_us = p->rttvar_us = 0;
 	p->full_Bps = p->round_us = p->full_count = 0;
+	p->late_us = p->late_bytes = 0;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
 	p->frame_bytes = (uint32_t)min_u64(p->payload_max, PATH_FRAME_FIRST_BYTES);
 }
@@ -54,7 +55,7 @@ uint64_t path_return_us(const struct path *p, uint32_t len)
 
 	if (p->rate_Bps == 0)
 		return rtt_us;
-	return rtt_us + (p->inflight_bytes + len) * US_PER_S / p->rate_Bps;
+	return rtt_us + (path_load_bytes(p) + len) * US_PER_S / p->rate_Bps;
 }
 
 static uint64_t bucket_best(const struct bucket_max *b)
@@ -80,7 +81,8 @@ static uint64_t queue_bytes_of(const struct path *p, uint64_t bdp_bytes)
 	if (p->full_count < PATH_FULL_ROUNDS)
 		return bdp_bytes;
 	return max_u64(bdp_bytes / PATH_QUEUE_PART,
-		       min_u64(p->rate_Bps * PATH_QUEUE_MS / 1000, bdp_bytes));
+		       min_u64(p->rate_Bps * PATH_QUEUE_MS / 1000,
+			       bdp_bytes - bdp_bytes / PATH_QUEUE_PART));
 }
 
 /* The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
@@ -104,7 +106,7 @@ static void update_limits(struct path *p)
 
 void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mark *mark)
 {
-	if (p->inflight_bytes == 0) {
+	if (path_load_bytes(p) == 0) {
 		p->first_sent_us = now_us;
 		p->delivered_us = now_us;
 	}
@@ -180,6 +182,7 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
 		   uint64_t now_us)
 {
 	p->inflight_bytes -= len;
+	path_on_in_time(p, sent_us);
 	p->delivered_bytes += len;
 	p->delivered_us = p->progress_us = now_us;
 	p->first_sent_us = sent_us;
@@ -203,9 +206,41 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
 		update_limits(p);
 }
 
+void path_on_overtaken(struct path *p, uint32_t len)
+{
+	if (p->late_us)
+		p->late_bytes += len;
+}
+
+void path_on_in_time(struct path *p, uint64_t sent_us)
+{
+	if (sent_us <= p->late_us)
+		return;
+	p->delivered_bytes += p->late_bytes;
+	p->late_us = p->late_bytes = 0;
+}
+
 void path_on_acked_again(struct path *p, uint64_t now_us)
 {
 	p->progress_us = now_us;
+}
+
+/* The late bytes are there too, when the probe was sent after them: all there is to measure on a
+ * path that is always overtaken. */
+static void sample_late(struct path *p, uint64_t sent_us, uint64_t now_us)
+{
+	struct rate_mark before = {.delivered_bytes = p->delivered_bytes,
+				   .delivered_us = p->delivered_us,
+				   .first_sent_us = p->first_sent_us};
+
+	path_on_in_time(p, sent_us);
+	if (p->delivered_bytes == before.delivered_bytes)
+		return;
+	p->delivered_us = now_us;
+	p->first_sent_us = sent_us;
+	sample_rate(p, &before, sent_us, now_us);
+	if (p->rate_Bps > 0)
+		update_limits(p);
 }
 
 /* TCP's first window has to take a whole frame: its rest would come a round trip later. */
@@ -219,6 +254,8 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
 	p->probe_rtt_us = max_u64(rtt_us, 1);
 	p->probe_back_us = now_us;
+	if (p->late_us)
+		sample_late(p, now_us - rtt_us, now_us);
 	sample_rtt(p, p->probe_rtt_us, now_us);
 	if (p->rate_Bps == 0 && p->base_rtt_us > PATH_FAR_MS * US_PER_MS)
 		start_far(p);
@@ -226,5 +263,5 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 
 void path_on_app_limited(struct path *p)
 {
-	p->app_limited_until = p->delivered_bytes + p->inflight_bytes + 1;
+	p->app_limited_until = p->delivered_bytes + path_load_bytes(p) + 1;
 }

@@ -75,10 +75,13 @@ struct path {
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
 	/* watch.c */
-	uint64_t progress_us;	/* when bytes that it was the last to carry were acknowledged */
-	uint64_t doubt_us;	/* by how much its bytes were late lately; decays */
-	uint64_t doubt_at_us;	/* when it last decayed */
-	uint64_t tail_us;	/* not before then is its tail sent again */
+	uint64_t progress_us; /* when bytes that it was the last to carry were acknowledged */
+	uint64_t doubt_us;    /* by how much its bytes were late lately; decays */
+	uint64_t doubt_at_us; /* when it last decayed */
+	uint64_t late_us;    /* when bytes of it last had to go another way too; 0: it has delivered
+			      * what it was sent since */
+	uint64_t late_bytes; /* acknowledged by that other way, and perhaps still under way here */
+	uint64_t tail_us;    /* not before then is its tail sent again */
 	uint64_t hold_until_us; /* STALLED: not back before then */
 	uint64_t stalled_us;	/* when it last stalled */
 	uint32_t stalls_lately; /* each within HOLD_MEMORY_MS of the one before */
@@ -122,9 +125,15 @@ static inline bool path_is_open(const struct path *p)
 	return p->state == PATH_ACTIVE && !p->is_blocked;
 }
 
+/* What it still has to bring, as far as is known. */
+static inline uint64_t path_load_bytes(const struct path *p)
+{
+	return p->inflight_bytes + p->late_bytes;
+}
+
 static inline bool path_has_room(const struct path *p)
 {
-	return path_is_open(p) && p->inflight_bytes + p->frame_bytes <= p->cap_bytes;
+	return path_is_open(p) && path_load_bytes(p) + p->frame_bytes <= p->cap_bytes;
 }
 
 /* One that is not known counts as PATH_RTT_UNKNOWN_MS. */
@@ -155,6 +164,14 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us);
  * lives, most likely; but the other may have brought them, so that nothing is measured, and nothing
  * counts as delivered here. They have left the in-flight count already. */
 void path_on_acked_again(struct path *p, uint64_t now_us);
+
+/* `len` bytes that it carries were acknowledged and went last on another path; they have left the
+ * in-flight count. If it is late, they are under way on it as long as nothing shows that TCP, which
+ * keeps the order, has brought them. */
+void path_on_overtaken(struct path *p, uint32_t len);
+
+/* Something that was sent at `sent_us` has arrived on it. */
+void path_on_in_time(struct path *p, uint64_t sent_us);
 
 /* A probe came back after `rtt_us`. */
 void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us);

@@ -12,6 +12,11 @@ static bool is_swollen(const struct path *p, uint64_t rtt_us, uint64_t tenths)
 	return rtt_us > p->base_rtt_us * tenths / 10 + PARK_SLACK_MS * US_PER_MS;
 }
 
+static bool is_late(const struct path *p, uint64_t rtt_us)
+{
+	return rtt_us > p->base_rtt_us * 5 / 4 + LATE_SLACK_MS * US_PER_MS;
+}
+
 /* ---- sending ---- */
 
 static bool is_in_use(const struct tunnel *t, uint64_t now_us)
@@ -41,6 +46,9 @@ static uint64_t due_at(const struct tunnel *t, const struct path *p, uint64_t no
 	if (p->probe_token)
 		return p->probe_sent_us + lost_after_us(p);
 	if (p->base_rtt_us == 0)
+		return 0;
+	/* Nothing else would tell that what it is late with has arrived. */
+	if (p->state == PATH_ACTIVE && p->late_bytes > 0 && !path_has_room(p))
 		return 0;
 	if (p->state == PATH_ACTIVE && (p->segments > 0 || !is_in_use(t, now_us)))
 		return NEVER_US;
@@ -138,6 +146,8 @@ static void on_back(struct tunnel *t, struct path *p, uint64_t now_us)
 	watch_soon(t, WATCH_TICK_MS, now_us);
 	/* One that was stuck says that the path lives, and nothing about its length. */
 	if (p->state == PATH_STALLED) {
+		if (is_late(p, rtt_us))
+			watch_hold(p, now_us);
 		if (now_us >= p->hold_until_us || !tunnel_has_other_active(t, p))
 			set_back(t, p);
 		return;

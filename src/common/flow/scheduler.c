@@ -187,7 +187,7 @@ static struct path *ecf_pick(struct path *const *paths, size_t count, const stru
 		return slow;
 	left_bytes = d->is_bulk ? d->window_bytes : slow->frame_bytes;
 	margin_us = max_u64(fast->rttvar_us, slow->rttvar_us);
-	if (path_base_us(fast) + transfer_us(fast->inflight_bytes + left_bytes, fast) <
+	if (path_base_us(fast) + transfer_us(path_load_bytes(fast) + left_bytes, fast) <
 	    path_base_us(slow) + margin_us)
 		return NULL;
 	return slow;

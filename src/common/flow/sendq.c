@@ -165,6 +165,9 @@ static void segment_acked(struct sendq *q, struct segment *s, struct budget *b, 
 	q->touched |= s->carriers;
 	if (s->was_resent) {
 		leave_paths(q, s);
+		for (uint64_t left = s->carriers; left; left &= left - 1)
+			if (lowest_path(q, left) != s->path)
+				path_on_overtaken(lowest_path(q, left), s->data.len);
 		if (s->path)
 			path_on_acked_again(s->path, now_us);
 	} else {

@@ -80,7 +80,7 @@ static uint64_t slack_us(const struct path *p)
 static uint64_t look_at_head(struct session *s, uint64_t now_us)
 {
 	struct segment *seg = sendq_head(&s->out);
-	struct path *other;
+	struct path *late, *other;
 	uint64_t late_at_us;
 
 	if (!seg || s->reset != SESSION_RESET_NONE) {
@@ -98,8 +98,11 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 		return now_us;
 	doubt(seg->path, now_us - seg->due_us, now_us);
 	other = fastest_other(s->tunnel, seg, seg->path);
-	if (other && rescue(s, seg, other, now_us))
+	late = seg->path;
+	if (other && rescue(s, seg, other, now_us)) {
+		late->late_us = now_us;
 		return seg->due_us + slack_us(other);
+	}
 	seg->due_us = now_us + LATE_SLACK_MS * US_PER_MS;
 	return now_us + 2 * LATE_SLACK_MS * US_PER_MS;
 }
@@ -121,7 +124,7 @@ void watch_session(struct session *s, uint64_t now_us)
 /* Not just between two reads of a client that is about to send more. */
 static bool is_nearly_idle(const struct path *p)
 {
-	return path_has_room(p) && p->inflight_bytes <= p->cap_bytes / 4;
+	return path_has_room(p) && path_load_bytes(p) <= p->cap_bytes / 4;
 }
 
 void watch_use_idle(struct tunnel *t, uint64_t now_us)
@@ -167,19 +170,24 @@ void watch_leaves(struct tunnel *t, const struct path *p)
 			tunnel_take_back(t, t->paths[i]);
 }
 
+void watch_hold(struct path *p, uint64_t now_us)
+{
+	uint64_t hold_ms = p->stalls_lately ? HOLD_FIRST_MS << min_u64(p->stalls_lately - 1, 8) : 0;
+
+	p->hold_until_us = now_us + min_u64(hold_ms, HOLD_MAX_MS) * US_PER_MS;
+}
+
 void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now_us)
 {
 	bool is_again = now_us - p->stalled_us < HOLD_MEMORY_MS * US_PER_MS && p->stalls > 0;
-	uint64_t hold_ms;
 
 	if (p->state != PATH_ACTIVE && p->state != PATH_PARKED)
 		return;
 	if (p->state == PATH_ACTIVE)
 		watch_leaves(t, p);
-	hold_ms = min_u64(HOLD_FIRST_MS << min_u64(p->stalls_lately, 8), HOLD_MAX_MS);
-	p->hold_until_us = is_again ? now_us + hold_ms * US_PER_MS : now_us;
 	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;
 	p->stalls++;
+	watch_hold(p, now_us);
 	doubt(p, patience_us(p), now_us);
 	p->stalled_us = now_us;
 	p->state = PATH_STALLED;

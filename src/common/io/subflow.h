@@ -84,8 +84,8 @@ size_t subflow_undelivered_bytes(const struct subflow *s);
 bool subflow_has_ended(const struct subflow *s);
 
 void *subflow_user(const struct subflow *s);
-const char *subflow_peer(const struct subflow *s);    /* "10.0.0.1:7000" or "name:7000" */
-uint64_t subflow_hop_rtt_us(const struct subflow *s); /* by PING, smoothed; 0: not yet */
+const char *subflow_peer(const struct subflow *s);	/* "10.0.0.1:7000" or "name:7000" */
+uint64_t subflow_hop_rtt_us(const struct subflow *s);	/* by PING, smoothed; 0: not yet */
 uint64_t subflow_hop_least_us(const struct subflow *s); /* the least of them: without stalls */
 /* TCP's own least RTT, as of the last look (io/stall.h); 0: not yet. */
 uint64_t subflow_base_rtt_us(const struct subflow *s);

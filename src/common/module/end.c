@@ -80,7 +80,8 @@ static void run(struct deferred *d)
 		return;
 	edge_look_at_closing(e);
 	for (size_t i = 0; i < e->tunnel->path_count; i++)
-		e->tunnel->paths[i]->hop_base_rtt_us = subflow_base_rtt_us(e->tunnel->paths[i]->user);
+		e->tunnel->paths[i]->hop_base_rtt_us =
+			subflow_base_rtt_us(e->tunnel->paths[i]->user);
 	tunnel_run(e->tunnel, worker_now(e->worker));
 	set_alarm(e);
 }

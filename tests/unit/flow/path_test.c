@@ -294,10 +294,12 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		{6250000, 1000, FRAME_PAYLOAD_DEFAULT, 12500, 93750, false},
 		/* Two bandwidth-delay products. */
 		{6250000, 50000, FRAME_PAYLOAD_DEFAULT, 12500, 625000, false},
-		/* Full: one and a quarter; one and 15 ms; two. */
+		/* Full: one and a quarter; one and 15 ms; one and
+		 * three quarters; 15 ms. */
 		{6250000, 80000, FRAME_PAYLOAD_DEFAULT, 12500, 625000, true},
 		{6250000, 20000, FRAME_PAYLOAD_DEFAULT, 12500, 218750, true},
-		{6250000, 8000, FRAME_PAYLOAD_DEFAULT, 12500, 100000, true},
+		{6250000, 12000, FRAME_PAYLOAD_DEFAULT, 12500, 131250, true},
+		{6250000, 8000, FRAME_PAYLOAD_DEFAULT, 12500, 93750, true},
 		/* A slow path: the smallest frame, and two of them. */
 		{100000, 1000, FRAME_PAYLOAD_DEFAULT, FRAME_PAYLOAD_MIN, 2 * FRAME_PAYLOAD_MIN,
 		 false},
@@ -326,6 +328,59 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		assert_int_equal(p.frame_bytes, cases[i].frame_bytes);
 		assert_int_equal(p.cap_bytes, cases[i].cap_bytes);
 	}
+}
+
+/* ---- bytes that another path has overtaken ---- */
+
+#define LATE_BYTES (60 * KIB)
+
+/* They were sent at START_US, went another way at `late_us` too, and were acknowledged. */
+static struct path overtaken_path(uint64_t late_us)
+{
+	struct path p;
+	struct rate_mark mark;
+
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	path_on_probed(&p, MS(10), START_US);
+	path_on_sent(&p, LATE_BYTES, START_US, &mark);
+	p.late_us = late_us;
+	p.inflight_bytes -= LATE_BYTES;
+	path_on_overtaken(&p, LATE_BYTES);
+	return p;
+}
+
+static void what_was_overtaken_is_still_under_way(void **state)
+{
+	struct path p = overtaken_path(START_US + MS(20));
+	struct rate_mark mark;
+
+	(void)state;
+	assert_false(path_has_room(&p));
+	/* Sent before that was late: it may have arrived before the last of the late bytes. */
+	path_on_sent(&p, 100, START_US + MS(20), &mark);
+	path_on_acked(&p, 100, &mark, START_US + MS(20), START_US + MS(30));
+	assert_false(path_has_room(&p));
+	path_on_sent(&p, 100, START_US + MS(21), &mark);
+	path_on_acked(&p, 100, &mark, START_US + MS(21), START_US + MS(40));
+	assert_true(path_has_room(&p));
+	assert_int_equal(p.delivered_bytes, LATE_BYTES + 200);
+	/* Copies on a path that is not late are not counted. */
+	path_on_overtaken(&p, LATE_BYTES);
+	assert_true(path_has_room(&p));
+}
+
+static void a_probe_behind_late_bytes_measures_their_path(void **state)
+{
+	struct path p = overtaken_path(START_US + MS(20));
+
+	(void)state;
+	path_on_probed(&p, MS(80), START_US + MS(100)); /* it was sent with them */
+	assert_int_equal(path_load_bytes(&p), LATE_BYTES);
+	assert_int_equal(p.rate_Bps, 0);
+	path_on_probed(&p, MS(179), START_US + MS(200));
+	assert_int_equal(path_load_bytes(&p), 0);
+	assert_int_equal(p.rate_Bps, LATE_BYTES * 5); /* in 200 ms */
+	assert_true(p.cap_bytes < LATE_BYTES);
 }
 
 static void room_ends_at_the_cap(void **state)
@@ -362,6 +417,8 @@ int main(void)
 		cmocka_unit_test(the_base_rtt_is_a_windowed_minimum),
 		cmocka_unit_test(before_the_first_sample_there_is_a_fair_burst),
 		cmocka_unit_test(limits_follow_from_rate_and_rtt),
+		cmocka_unit_test(what_was_overtaken_is_still_under_way),
+		cmocka_unit_test(a_probe_behind_late_bytes_measures_their_path),
 		cmocka_unit_test(room_ends_at_the_cap),
 	};
 

@@ -296,6 +296,14 @@ static void a_proxys_word_does_not_carry_out_a_change(void **state)
 
 /* ---- stalled paths ---- */
 
+static void probe_takes(struct world *w, int path, uint64_t ms)
+{
+	while (w->probes[path] == 0)
+		wait_ms(w, 1);
+	wait_ms(w, ms);
+	probe_back(w, path);
+}
+
 static void stall_twice(struct world *w, int path)
 {
 	tunnel_path_stalled(w->t, w->paths[path], true, w->now_us);
@@ -307,6 +315,15 @@ static void stall_twice(struct world *w, int path)
 	probe_back(w, path);
 }
 
+/* From now on it is well. */
+static void assert_held(struct world *w, int path, uint64_t since_us)
+{
+	while (w->paths[path]->state == PATH_STALLED)
+		probe_takes(w, path, WORLD_RTT_MS);
+	assert_in_range(w->now_us - since_us, HOLD_FIRST_MS * US_PER_MS,
+			(HOLD_FIRST_MS + PROBE_URGENT_MS) * US_PER_MS);
+}
+
 static void one_of_two_stays_away_when_it_stalls_again(void **state)
 {
 	struct world *w = *state;
@@ -314,9 +331,22 @@ static void one_of_two_stays_away_when_it_stalls_again(void **state)
 	begin_known(w);
 	stall_twice(w, 0);
 	assert_int_equal(w->paths[0]->state, PATH_STALLED);
-	wait_ms(w, HOLD_FIRST_MS + PROBE_URGENT_MS);
-	probe_back(w, 0);
-	assert_int_equal(w->paths[0]->state, PATH_ACTIVE);
+	assert_held(w, 0, w->paths[0]->stalled_us);
+}
+
+/* As one does that loses every tenth packet: it is not well yet. */
+static void a_late_probe_keeps_it_away(void **state)
+{
+	struct world *w = *state;
+
+	begin_known(w);
+	stall_twice(w, 0);
+	for (int i = 0; i < 20; i++) {
+		probe_takes(w, 0, WORLD_RTT_MS);
+		probe_takes(w, 0, WORLD_RTT_MS + WORLD_RTT_MS / 4 + LATE_SLACK_MS + 1);
+		assert_int_equal(w->paths[0]->state, PATH_STALLED);
+	}
+	assert_held(w, 0, w->now_us);
 }
 
 static void the_only_path_does_not_stay_away(void **state)
@@ -383,6 +413,7 @@ int main(void)
 		initiator_test(a_prepared_path_is_none),
 		acceptor_test(a_proxys_word_does_not_carry_out_a_change),
 		initiator_test(one_of_two_stays_away_when_it_stalls_again),
+		initiator_test(a_late_probe_keeps_it_away),
 		initiator_test(the_only_path_does_not_stay_away),
 		initiator_test(a_very_long_path_comes_back),
 		initiator_test(doubt_is_forgotten),

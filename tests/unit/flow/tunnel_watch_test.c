@@ -48,6 +48,14 @@ static void a_late_head_goes_another_way(void **state)
 	assert_int_equal(w->paths[1 - first]->resent_bytes, FRAME);
 	assert_int_equal(receive_ack(w, 1 - first, u->id, 3 * FRAME, WORLD_CREDIT), 0);
 	assert_int_equal(w->paths[0]->inflight_bytes + w->paths[1]->inflight_bytes, 0);
+	/* TCP still has it on the first path. */
+	assert_int_equal(path_load_bytes(w->paths[first]), FRAME);
+	assert_int_equal(path_load_bytes(w->paths[1 - first]), 0);
+	/* Once there is no room, one asks whether it has come. */
+	w->paths[first]->cap_bytes = FRAME;
+	wait_ms(w, 1);
+	probe_back(w, first);
+	assert_int_equal(path_load_bytes(w->paths[first]), 0);
 }
 
 /* Frames 1 and 3, and all from 4 on, have been received: the other path's. */
