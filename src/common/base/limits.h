@@ -133,7 +133,7 @@
 #define PATH_DOUBT_MAX_MS 200u
 /* and an eighth of it is forgotten every so often. A path that loses one packet in a hundred would
  * otherwise be trusted again, and spoil a request, every few seconds. */
-#define PATH_DOUBT_DECAY_MS 1000u
+#define PATH_DOUBT_DECAY_MS 2000u
 
 /* ---- what does not arrive (flow/watch.c, flow/probe.c) ---- */
 /* Bytes are late when they are so much over what their path needs: two time slices of a busy

@@ -206,6 +206,12 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
 		update_limits(p);
 }
 
+void path_doubt(struct path *p, uint64_t late_us, uint64_t now_us)
+{
+	p->doubt_us = min_u64(p->doubt_us + late_us, PATH_DOUBT_MAX_MS * US_PER_MS);
+	p->doubt_at_us = now_us;
+}
+
 void path_on_overtaken(struct path *p, uint32_t len)
 {
 	if (p->late_us)

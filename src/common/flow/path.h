@@ -165,6 +165,9 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us);
  * counts as delivered here. They have left the in-flight count already. */
 void path_on_acked_again(struct path *p, uint64_t now_us);
 
+/* Its bytes were so late. */
+void path_doubt(struct path *p, uint64_t late_us, uint64_t now_us);
+
 /* `len` bytes that it carries were acknowledged and went last on another path; they have left the
  * in-flight count. If it is late, they are under way on it as long as nothing shows that TCP, which
  * keeps the order, has brought them. */

@@ -61,6 +61,20 @@ static uint64_t rtt_us(const struct path *p)
 	return path_base_us(p) + p->doubt_us;
 }
 
+/* It was late lately, and another was not: a short transfer would wait for it at its end. */
+static bool is_risky(const struct path *p, struct path *const *paths, size_t count,
+		     const struct demand *d)
+{
+	uint64_t least_us = NEVER_US;
+
+	if (!d->is_short)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (is_active(paths[i]))
+			least_us = min_u64(least_us, paths[i]->doubt_us);
+	return p->doubt_us > least_us + LATE_SLACK_MS * US_PER_MS;
+}
+
 static bool any(const struct path *p)
 {
 	(void)p;
@@ -68,12 +82,12 @@ static bool any(const struct path *p)
 }
 
 static struct path *least_rtt(struct path *const *paths, size_t count,
-			      bool (*can)(const struct path *))
+			      bool (*can)(const struct path *), const struct demand *d)
 {
 	struct path *best = NULL;
 
 	for (size_t i = 0; i < count; i++)
-		if (is_active(paths[i]) && can(paths[i]) &&
+		if (is_active(paths[i]) && can(paths[i]) && !is_risky(paths[i], paths, count, d) &&
 		    (!best || rtt_us(paths[i]) < rtt_us(best)))
 			best = paths[i];
 	return best;
@@ -138,6 +152,7 @@ static struct path *slower_one(struct path *const *paths, size_t count, const st
 
 	for (size_t i = 0; i < count; i++)
 		if (path_has_room(paths[i]) && (!best || paths[i]->pass < best->pass) &&
+		    !is_risky(paths[i], paths, count, d) &&
 		    is_worth_waiting_for(paths[i], paths, count, d))
 			best = paths[i];
 	return best;
@@ -166,8 +181,7 @@ static struct path *adaptive_pick(struct path *const *paths, size_t count, const
 
 static struct path *minrtt_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	(void)d;
-	return least_rtt(paths, count, path_has_room);
+	return least_rtt(paths, count, path_has_room, d);
 }
 
 static uint64_t transfer_us(uint64_t bytes, const struct path *p)
@@ -179,8 +193,8 @@ static uint64_t transfer_us(uint64_t bytes, const struct path *p)
  * longer than one trip on the slow one. */
 static struct path *ecf_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	const struct path *fast = least_rtt(paths, count, any);
-	struct path *slow = least_rtt(paths, count, path_has_room);
+	const struct path *fast = least_rtt(paths, count, any, d);
+	struct path *slow = least_rtt(paths, count, path_has_room, d);
 	uint64_t left_bytes, margin_us;
 
 	if (!slow || slow == fast)
@@ -197,8 +211,8 @@ static struct path *ecf_pick(struct path *const *paths, size_t count, const stru
  * window beside it; else the slow bytes would block it. */
 static struct path *blest_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	const struct path *fast = least_rtt(paths, count, any);
-	struct path *slow = least_rtt(paths, count, path_has_room);
+	const struct path *fast = least_rtt(paths, count, any, d);
+	struct path *slow = least_rtt(paths, count, path_has_room, d);
 	uint64_t meanwhile_bytes;
 
 	if (!slow || slow == fast)
@@ -213,9 +227,8 @@ static struct path *blest_pick(struct path *const *paths, size_t count, const st
 
 static struct path *redundant_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	struct path *fast = least_rtt(paths, count, any);
+	struct path *fast = least_rtt(paths, count, any, d);
 
-	(void)d;
 	/* No cap: of bytes that all paths carry nothing can be measured, and TCP sets the pace.
 	 * Those that went out on the slow ones only would be late; if it is dead it will stall. */
 	return fast && path_is_open(fast) ? fast : NULL;

@@ -1,6 +1,8 @@
 /* The segments of one direction of a session that are sent and not acknowledged. */
 #include "common/flow/sendq.h"
 
+#include "common/base/clock.h"
+#include "common/base/limits.h"
 #include "common/base/minmax.h"
 #include "common/flow/budget.h"
 
@@ -160,6 +162,13 @@ void segment_copy(struct segment *s, struct path *p, uint64_t now_us)
 
 /* ---- acknowledgements ---- */
 
+/* A lone message that was lost and that TCP sent again: nothing else was under way to show it. */
+static void doubt_slow_answer(const struct segment *s, uint64_t now_us)
+{
+	if (s->mark.is_app_limited && now_us > s->due_us + LATE_SLACK_MS * US_PER_MS)
+		path_doubt(s->path, now_us - s->due_us, now_us);
+}
+
 static void segment_acked(struct sendq *q, struct segment *s, struct budget *b, uint64_t now_us)
 {
 	q->touched |= s->carriers;
@@ -172,6 +181,7 @@ static void segment_acked(struct sendq *q, struct segment *s, struct budget *b, 
 			path_on_acked_again(s->path, now_us);
 	} else {
 		s->path->segments--;
+		doubt_slow_answer(s, now_us);
 		path_on_acked(s->path, s->data.len, &s->mark, s->sent_us, now_us);
 	}
 	segment_free(s, b);

@@ -224,11 +224,11 @@ static void send_copies(struct session *s, struct segment *seg, uint64_t now_us)
 			send_copy(s, seg, t->paths[i], now_us);
 }
 
-static struct path *pick_path(const struct session *s, bool is_bulk)
+static struct path *pick_path(const struct session *s, struct demand demand)
 {
 	const struct tunnel *t = s->tunnel;
-	struct demand demand = {.is_bulk = is_bulk, .window_bytes = s->out.credit - s->out.next};
 
+	demand.window_bytes = s->out.credit - s->out.next;
 	/* cppcheck-suppress returnDanglingLifetime; what comes back is one of the paths */
 	return t->config.scheduler->pick(t->paths, t->path_count, &demand);
 }
@@ -251,7 +251,7 @@ static size_t resend_round(struct tunnel *t, uint64_t now_us)
 
 		if (waits && sendq_lost_head(&s->out)->due_us > now_us)
 			continue;
-		p = pick_path(s, true);
+		p = pick_path(s, (struct demand){.is_bulk = true});
 		if (!p)
 			return 0;
 		send_again(s, sendq_resend(&s->out, p, now_us), p, now_us);
@@ -345,12 +345,13 @@ static struct session *next_session(struct tunnel *t)
 
 /* More will follow: the last read was full, or others wait too, or so much is under way that a
  * client who has nothing just now is about to have more. */
-static bool is_bulk(const struct session *s)
+static struct demand demand_of(const struct session *s)
 {
-	const struct tunnel *t = s->tunnel;
+	bool is_short = s->out.next - s->out.acked < BULK_BYTES;
+	bool is_alone = s->tunnel->ready.next->next == &s->tunnel->ready;
 
-	return s->pull_was_full || t->ready.next->next != &t->ready ||
-	       s->out.next - s->out.acked >= BULK_BYTES;
+	return (struct demand){.is_bulk = s->pull_was_full || !is_alone || !is_short,
+			       .is_short = is_short};
 }
 
 void send_new(struct tunnel *t, uint64_t now_us)
@@ -359,7 +360,7 @@ void send_new(struct tunnel *t, uint64_t now_us)
 
 	while (has_new(t)) {
 		struct session *s = next_session(t);
-		struct path *p = pick_path(s, is_bulk(s));
+		struct path *p = pick_path(s, demand_of(s));
 
 		if (!p)
 			break;

@@ -18,12 +18,6 @@
 
 /* ---- doubt ---- */
 
-static void doubt(struct path *p, uint64_t late_us, uint64_t now_us)
-{
-	p->doubt_us = min_u64(p->doubt_us + late_us, PATH_DOUBT_MAX_MS * US_PER_MS);
-	p->doubt_at_us = now_us;
-}
-
 static void decay_doubts(struct tunnel *t, uint64_t now_us)
 {
 	for (size_t i = 0; i < t->path_count; i++) {
@@ -96,7 +90,7 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	/* When nothing at all was acknowledged since, it may be us, or the other end. */
 	if (s->tunnel->progress_us <= seg->due_us)
 		return now_us;
-	doubt(seg->path, now_us - seg->due_us, now_us);
+	path_doubt(seg->path, now_us - seg->due_us, now_us);
 	other = fastest_other(s->tunnel, seg, seg->path);
 	late = seg->path;
 	if (other && rescue(s, seg, other, now_us)) {
@@ -188,7 +182,7 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;
 	p->stalls++;
 	watch_hold(p, now_us);
-	doubt(p, patience_us(p), now_us);
+	path_doubt(p, patience_us(p), now_us);
 	p->stalled_us = now_us;
 	p->state = PATH_STALLED;
 	p->why = why;

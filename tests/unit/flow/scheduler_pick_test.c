@@ -62,6 +62,30 @@ static void minrtt_takes_the_least_rtt_with_room(void **state)
 	assert_null(pick_bulk(&t));
 }
 
+/* It may end with these bytes, and would end as late as they are. */
+static void a_short_transfer_keeps_off_a_path_that_was_late(void **state)
+{
+	static const char *const names[] = {"adaptive", "minrtt", "ecf", "blest"};
+	const struct demand of_short = {.is_bulk = true,
+					.is_short = true,
+					.window_bytes = WINDOW_MAX_BYTES};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct trio t;
+
+		trio_init(&t, names[i]);
+		fill(&t.fast);
+		t.slow.doubt_us = LATE_SLACK_MS * MS;
+		assert_ptr_equal(t.scheduler->pick(t.list, COUNT, &of_short), &t.slow);
+		t.slow.doubt_us++;
+		assert_null(t.scheduler->pick(t.list, COUNT, &of_short));
+		assert_ptr_equal(pick_bulk(&t), &t.slow);
+		t.fast.doubt_us = MS; /* none is free of it */
+		assert_ptr_equal(t.scheduler->pick(t.list, COUNT, &of_short), &t.slow);
+	}
+}
+
 /* 10 + 29 < 40 < 10 + 31 ms. */
 static void doubt_counts_as_rtt(void **state)
 {
@@ -200,6 +224,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_up_is_never_picked),
 		cmocka_unit_test(room_is_what_socket_and_cap_allow),
 		cmocka_unit_test(minrtt_takes_the_least_rtt_with_room),
+		cmocka_unit_test(a_short_transfer_keeps_off_a_path_that_was_late),
 		cmocka_unit_test(doubt_counts_as_rtt),
 		cmocka_unit_test(an_unknown_rtt_counts_as_a_second),
 		cmocka_unit_test(ecf_waits_while_the_fast_path_would_be_done_sooner),

@@ -143,6 +143,27 @@ static void what_was_sent_again_does_not_count_as_delivered(void **state)
 	assert_int_equal(f->paths[1].inflight_bytes, 0);
 }
 
+/* The answer to it takes 10 ms: TCP had to send it again. */
+static void push_on_short_path(struct fixture *f, bool is_app_limited, uint64_t rtt_us)
+{
+	f->paths[0].base_rtt_us = rtt_us;
+	f->paths[0].rate_Bps = 0;
+	push(f, 0, 10, false)->mark.is_app_limited = is_app_limited;
+	assert_int_equal(ack(f, f->q.next, 0, 0), 0);
+}
+
+static void a_lone_message_that_was_late_makes_doubt(void **state)
+{
+	struct fixture *f = *state;
+
+	push_on_short_path(f, true, 10000 - LATE_SLACK_MS * US_PER_MS);
+	assert_int_equal(f->paths[0].doubt_us, 0);
+	push_on_short_path(f, false, 1000); /* with others before it: those tell */
+	assert_int_equal(f->paths[0].doubt_us, 0);
+	push_on_short_path(f, true, 1000);
+	assert_int_equal(f->paths[0].doubt_us, 9000);
+}
+
 static void an_ack_in_the_middle_trims(void **state)
 {
 	struct fixture *f = *state;
@@ -352,6 +373,7 @@ int main(void)
 		test(segments_follow_each_other),
 		test(an_ack_frees_what_is_below),
 		test(what_was_sent_again_does_not_count_as_delivered),
+		test(a_lone_message_that_was_late_makes_doubt),
 		test(an_ack_in_the_middle_trims),
 		test(an_old_ack_changes_nothing),
 		test(credit_only_grows),

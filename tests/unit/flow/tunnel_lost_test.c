@@ -342,10 +342,12 @@ static void a_late_probe_keeps_it_away(void **state)
 	begin_known(w);
 	stall_twice(w, 0);
 	for (int i = 0; i < 20; i++) {
-		probe_takes(w, 0, WORLD_RTT_MS);
 		probe_takes(w, 0, WORLD_RTT_MS + WORLD_RTT_MS / 4 + LATE_SLACK_MS + 1);
 		assert_int_equal(w->paths[0]->state, PATH_STALLED);
+		probe_takes(w, 0, WORLD_RTT_MS);
+		assert_int_equal(w->paths[0]->state, PATH_STALLED);
 	}
+	probe_takes(w, 0, WORLD_RTT_MS + WORLD_RTT_MS / 4 + LATE_SLACK_MS + 1);
 	assert_held(w, 0, w->now_us);
 }
 
