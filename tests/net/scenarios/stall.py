@@ -92,8 +92,9 @@ def no_way_on(lab):
     expect_equal((hop()["state"], hop()["why"]), ("up", ""), "the hop before")
     for _, port, _ in fork.far:
         fork.swallow(port, "input")
-    wait_for(lambda: hop()["state"] == "stalled", "the hop is stalled", SEEN_S)
-    expect_equal(hop()["why"], "the proxy there has no way on", "why")
+    # On a busy machine it may have found by itself, before, that nothing arrives.
+    wait_for(lambda: (p := hop())["state"] == "stalled" and
+             p["why"] == "the proxy there has no way on", "the hop is stalled, and says so", SEEN_S)
     fork.carry("input")
     wait_for(lambda: hop()["state"] == "up", "the hop is up again", RETURN_S)
     move_both_ways(client, server, MB, 2)
