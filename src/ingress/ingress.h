@@ -32,6 +32,7 @@ struct backend {
 	struct uplink uplink;
 	uint16_t rank;	   /* its place in the operator's list */
 	struct path *path; /* while it is up */
+	bool is_draining;  /* LEAVING: another is up, so that nothing new goes there */
 	bool is_drained;   /* nothing is under way on its path any more */
 };
 
@@ -58,7 +59,8 @@ void ingress_worker_freed(struct worker *w);
 void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *list, size_t rank,
 			 enum backend_state state);
 void ingress_use_backend(struct backend *b);
-/* It leaves: its path is drained, then closed (ingress_are_gone), or closed when it is lost. */
+/* It leaves: its path is drained, then closed (ingress_are_gone), or closed when it is lost. While
+ * no other is up it goes on: to be called again. */
 void ingress_drain_backend(struct backend *b);
 /* At once. What was under way goes another way. */
 void ingress_close_backend(struct backend *b);

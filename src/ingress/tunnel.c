@@ -102,6 +102,7 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 		agree(iw, ack);
 	add_path(b, ack->payload_max);
 	pending_look(&iw->rise);
+	pending_look(&iw->leave);
 	return true;
 }
 
@@ -138,7 +139,7 @@ static void drop_path(struct backend *b)
 {
 	end_remove_path(&b->owner->end, b->path);
 	b->path = NULL;
-	b->is_drained = false;
+	b->is_draining = b->is_drained = false;
 }
 
 static void on_down(struct uplink *u, const char *why)
@@ -187,13 +188,26 @@ void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *l
 	uplink_open(&b->uplink, iw->worker, &list[rank], &iw->daemon->key, &uplink_ops, b);
 }
 
+static bool has_path_in_use(const struct ingress_worker *iw)
+{
+	list_for_each(node, &iw->backends) {
+		const struct backend *b = container_of(node, struct backend, node);
+
+		if (b->state == BACKEND_USED && b->path)
+			return true;
+	}
+	return false;
+}
+
 void ingress_drain_backend(struct backend *b)
 {
 	b->state = BACKEND_LEAVING;
-	if (b->path)
-		end_drain_path(&b->owner->end, b->path);
-	else
+	if (!b->path)
 		ingress_close_backend(b);
+	if (!b->path || b->is_draining || !has_path_in_use(b->owner))
+		return;
+	b->is_draining = true;
+	end_drain_path(&b->owner->end, b->path);
 }
 
 void ingress_close_backend(struct backend *b)

@@ -103,6 +103,25 @@ def one_by_one(lab, side):
     check_session(chain, listener, MB)
 
 
+def only_one_up(lab):
+    """A path that leaves while no other is up goes on until another is."""
+    chain = Chain(lab, paths=2)
+    listener = chain.listen()
+    chain.ready()
+    client, server = chain.session(listener)
+    left, other = chain.proxy_addresses
+    chain.proxies[1].kill()
+    wait_for(lambda: not uses(chain.ingress, *other[:2]), "the other is down")
+    leaving = Job(lambda: chain.ingress.must("remove_path", host=left[0], port=left[1]))
+    move_both_ways(client, server, 16 * MB, 1)
+    expect(leaving.is_alive(), "the reply has come, and no other is up")
+    chain.proxies[1] = chain.proxies[1].again()
+    expect_equal(leaving.result()["cut"], 0, "paths not drained")
+    expect(not uses(chain.ingress, *left[:2]), "the path is gone when the reply comes")
+    move_both_ways(client, server, 4 * MB, 2)
+    end_both(client, server)
+
+
 def cut(lab, side):
     """A path that cannot be drained is closed after --topo-wait, and the line says so."""
     chain = Chain(lab, options=["--topo-wait", "1s"])
@@ -130,6 +149,7 @@ SCENARIOS = [
     Scenario("weights", weights),
     Scenario("ingress_paths", one_by_one, ("ingress",)),
     Scenario("egress_paths", one_by_one, ("egress",)),
+    Scenario("only_one_up", only_one_up),
     Scenario("ingress_cuts", cut, ("ingress",)),
     Scenario("egress_cuts", cut, ("egress",)),
 ]
