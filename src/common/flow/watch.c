@@ -76,6 +76,7 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	struct segment *seg = sendq_head(&s->out);
 	struct path *late, *other;
 	uint64_t late_at_us;
+	bool is_stuck;
 
 	if (!seg || s->reset != SESSION_RESET_NONE) {
 		list_remove(&s->watch_node);
@@ -93,8 +94,10 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	path_doubt(seg->path, now_us - seg->due_us, now_us);
 	other = fastest_other(s->tunnel, seg, seg->path);
 	late = seg->path;
+	is_stuck = late->progress_us <= seg->sent_us;
 	if (other && rescue(s, seg, other, now_us)) {
-		late->late_us = now_us;
+		if (is_stuck)
+			late->late_us = now_us;
 		return seg->due_us + slack_us(other);
 	}
 	seg->due_us = now_us + LATE_SLACK_MS * US_PER_MS;
@@ -153,6 +156,17 @@ static uint64_t patience_us(const struct path *p)
 	if (p->rtt_us == 0)
 		return PATH_RTT_UNKNOWN_MS * US_PER_MS / 4 + p->base_rtt_us;
 	return p->rtt_us + max_u64(4 * p->rttvar_us, PATH_STALL_SLACK_MS * US_PER_MS);
+}
+
+/* The proof may be lost as well. Returns when to look again. */
+static uint64_t forget_late(struct path *p, uint64_t now_us)
+{
+	if (p->late_us == 0)
+		return NEVER_US;
+	if (now_us < p->late_us + patience_us(p))
+		return p->late_us + patience_us(p);
+	p->late_us = p->late_bytes = 0;
+	return NEVER_US;
 }
 
 void watch_leaves(struct tunnel *t, const struct path *p)
@@ -269,8 +283,10 @@ void watch_run(struct tunnel *t, uint64_t now_us)
 		return;
 	t->watch_next_us = NEVER_US;
 	for (size_t i = 0; i < PATHS_MAX; i++)
-		if (t->slots[i])
+		if (t->slots[i]) {
 			next_us = min_u64(next_us, look_at_path(t, t->slots[i], now_us));
+			next_us = min_u64(next_us, forget_late(t->slots[i], now_us));
+		}
 	list_for_each_safe(node, &t->watched)
 		next_us = min_u64(next_us,
 				  look_at_head(container_of(node, struct session, watch_node),

@@ -1,6 +1,7 @@
 /* with: tests/unit/flow/world.c */
 /* What does not arrive: late heads, tails, paths that stall and come back, and paths that are
  * drained. */
+#include "common/flow/tunnel_internal.h"
 #include "world.h"
 
 #define FRAME PATH_FRAME_FIRST_BYTES
@@ -38,7 +39,9 @@ static void a_late_head_goes_another_way(void **state)
 	w->now_us += 10 * US_PER_MS;
 	receive_gap(w, 1 - first, u->id, FRAME, 2 * FRAME);
 	expect_nothing(w); /* not late yet: the other was just as fast */
+	w->paths[first]->is_blocked = true;
 	user_sends(w, u, FRAME);
+	w->paths[first]->is_blocked = false;
 	expect_data(w, u->id, 2 * FRAME, FRAME, 0);
 	wait_ms(w, 10);
 	receive_gap(w, 1 - first, u->id, FRAME, 3 * FRAME);
@@ -56,6 +59,23 @@ static void a_late_head_goes_another_way(void **state)
 	wait_ms(w, 1);
 	probe_back(w, first);
 	assert_int_equal(path_load_bytes(w->paths[first]), 0);
+}
+
+/* The probe, or what answers it, may be lost as well. */
+static void lateness_is_forgotten_without_proof(void **state)
+{
+	struct world *w = *state;
+	struct path *p;
+
+	begin_known(w);
+	p = w->paths[0];
+	p->late_us = w->now_us;
+	path_on_overtaken(p, PATH_CAP_FIRST_BYTES);
+	watch_soon(w->t, WATCH_TICK_MS, w->now_us);
+	wait_ms(w, PATH_STALL_SLACK_MS);
+	assert_false(path_has_room(p));
+	wait_ms(w, PATH_RTT_UNKNOWN_MS / 4);
+	assert_true(path_has_room(p));
 }
 
 /* Frames 1 and 3, and all from 4 on, have been received: the other path's. */
@@ -216,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		initiator_test(a_late_head_goes_another_way),
+		initiator_test(lateness_is_forgotten_without_proof),
 		initiator_test(a_path_that_stalls_is_left_and_comes_back),
 		initiator_test(silence_of_all_is_no_stall),
 		initiator_test(a_tail_is_sent_again),
