@@ -20,7 +20,7 @@ struct ingress {
 enum backend_state {
 	BACKEND_PREPARED, /* dialled ahead of update_topo: up, but not used yet */
 	BACKEND_USED,
-	BACKEND_LEAVING, /* its path is drained, and it is closed then */
+	BACKEND_LEAVING, /* once another carries, its path is drained, and it is closed then */
 	BACKEND_CLOSED,	 /* only libuv still has it */
 };
 
@@ -32,7 +32,6 @@ struct backend {
 	struct uplink uplink;
 	uint16_t rank;	   /* its place in the operator's list */
 	struct path *path; /* while it is up */
-	bool is_draining;  /* LEAVING: another is up, so that nothing new goes there */
 	bool is_drained;   /* nothing is under way on its path any more */
 };
 
@@ -60,7 +59,7 @@ void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *l
 			 enum backend_state state);
 void ingress_use_backend(struct backend *b);
 /* It leaves: its path is drained, then closed (ingress_are_gone), or closed when it is lost. While
- * no other is up it goes on: to be called again. */
+ * no other carries it goes on: to be called again. */
 void ingress_drain_backend(struct backend *b);
 /* At once. What was under way goes another way. */
 void ingress_close_backend(struct backend *b);

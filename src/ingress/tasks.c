@@ -13,7 +13,7 @@ void ingress_health(struct worker *w, struct task *task)
 	list_for_each(node, &iw->backends) {
 		struct backend *b = container_of(node, struct backend, node);
 
-		ways += b->state == BACKEND_LEAVING && !b->is_draining;
+		ways += b->state == BACKEND_LEAVING && b->path && b->path->state != PATH_DRAINING;
 		if (b->state != BACKEND_USED)
 			continue;
 		ways += b->path != NULL;

@@ -139,7 +139,7 @@ static void drop_path(struct backend *b)
 {
 	end_remove_path(&b->owner->end, b->path);
 	b->path = NULL;
-	b->is_draining = b->is_drained = false;
+	b->is_drained = false;
 }
 
 static void on_down(struct uplink *u, const char *why)
@@ -188,14 +188,17 @@ void ingress_add_backend(struct ingress_worker *iw, const struct conf_address *l
 	uplink_open(&b->uplink, iw->worker, &list[rank], &iw->daemon->key, &uplink_ops, b);
 }
 
-static bool has_path_in_use(const struct ingress_worker *iw)
+static bool is_carrying(const struct backend *b)
 {
-	list_for_each(node, &iw->backends) {
-		const struct backend *b = container_of(node, struct backend, node);
+	return b->state == BACKEND_USED && b->path &&
+	       (b->path->state == PATH_ACTIVE || b->path->state == PATH_PARKED);
+}
 
-		if (b->state == BACKEND_USED && b->path)
+static bool has_carrying(const struct ingress_worker *iw)
+{
+	list_for_each(node, &iw->backends)
+		if (is_carrying(container_of(node, struct backend, node)))
 			return true;
-	}
 	return false;
 }
 
@@ -204,10 +207,8 @@ void ingress_drain_backend(struct backend *b)
 	b->state = BACKEND_LEAVING;
 	if (!b->path)
 		ingress_close_backend(b);
-	if (!b->path || b->is_draining || !has_path_in_use(b->owner))
-		return;
-	b->is_draining = true;
-	end_drain_path(&b->owner->end, b->path);
+	else if (has_carrying(b->owner))
+		end_drain_path(&b->owner->end, b->path);
 }
 
 void ingress_close_backend(struct backend *b)

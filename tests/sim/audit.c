@@ -69,6 +69,9 @@ static void check_path_sums(struct vend *e, const struct sums *sums, size_t i)
 {
 	const struct path *p = e->tunnel->slots[i];
 
+	if (p && p->late_us == 0 && p->late_bytes > 0)
+		world_fail(e->node.world, "%s counts late bytes on path %zu, which is not late",
+			   e->node.name, i);
 	if ((p ? p->segments : 0) != sums->segments[i])
 		world_fail(e->node.world, "%s counts %u segments on path %zu; %u are", e->node.name,
 			   p ? p->segments : 0, i, sums->segments[i]);

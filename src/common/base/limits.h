@@ -152,8 +152,7 @@
  */
 #define IDLE_GAIN_MS 5u
 /* A path that stalls again within so long of the last time stays away for a while: 200 ms, doubling
- * each time to 1.5 s, and so long without a late probe: it still carries its share within 3 s of
- * being well. */
+ * each time to 1.5 s, so that it still carries its share within 3 s of being well. */
 #define HOLD_MEMORY_MS 5000u
 #define HOLD_FIRST_MS 200u
 #define HOLD_MAX_MS 1500u

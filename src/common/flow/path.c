@@ -58,6 +58,11 @@ uint64_t path_return_us(const struct path *p, uint32_t len)
 	return rtt_us + (path_load_bytes(p) + len) * US_PER_S / p->rate_Bps;
 }
 
+uint64_t path_slack_us(const struct path *p)
+{
+	return LATE_SLACK_MS * US_PER_MS + min_u64(2 * p->rttvar_us, p->base_rtt_us / 4);
+}
+
 static uint64_t bucket_best(const struct bucket_max *b)
 {
 	return max_u64(b->now, b->before);
@@ -182,7 +187,7 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
 		   uint64_t now_us)
 {
 	p->inflight_bytes -= len;
-	path_on_in_time(p, sent_us);
+	path_on_arrived(p, sent_us);
 	p->delivered_bytes += len;
 	p->delivered_us = p->progress_us = now_us;
 	p->first_sent_us = sent_us;
@@ -218,12 +223,10 @@ void path_on_overtaken(struct path *p, uint32_t len)
 		p->late_bytes += len;
 }
 
-void path_on_in_time(struct path *p, uint64_t sent_us)
+void path_on_arrived(struct path *p, uint64_t sent_us)
 {
-	if (sent_us <= p->late_us)
-		return;
-	p->delivered_bytes += p->late_bytes;
-	p->late_us = p->late_bytes = 0;
+	if (sent_us >= p->late_us)
+		p->late_us = p->late_bytes = 0;
 }
 
 void path_on_acked_again(struct path *p, uint64_t now_us)
@@ -231,20 +234,24 @@ void path_on_acked_again(struct path *p, uint64_t now_us)
 	p->progress_us = now_us;
 }
 
-/* The late bytes are there too, when the probe was sent after them: all there is to measure on a
- * path that is always overtaken. */
-static void sample_late(struct path *p, uint64_t sent_us, uint64_t now_us)
+/* The late bytes are there too when the probe was sent after them. On a path that is always
+ * overtaken there is nothing else to measure; on another they would count twice, for perhaps they
+ * came long ago. */
+static void take_late(struct path *p, uint64_t sent_us, uint64_t now_us)
 {
-	struct rate_mark before = {.delivered_bytes = p->delivered_bytes,
-				   .delivered_us = p->delivered_us,
-				   .first_sent_us = p->first_sent_us};
+	struct rate_mark mark = {.delivered_us = p->delivered_us,
+				 .first_sent_us = p->first_sent_us};
+	uint64_t late_bytes = p->late_bytes;
 
-	path_on_in_time(p, sent_us);
-	if (p->delivered_bytes == before.delivered_bytes)
+	path_on_arrived(p, sent_us);
+	if (p->late_us || p->rate_Bps > 0 || late_bytes == 0)
 		return;
+	mark.delivered_bytes = p->delivered_bytes;
+	p->delivered_bytes += late_bytes;
+	mark.is_app_limited = p->delivered_bytes < p->app_limited_until;
 	p->delivered_us = now_us;
 	p->first_sent_us = sent_us;
-	sample_rate(p, &before, sent_us, now_us);
+	sample_rate(p, &mark, sent_us, now_us);
 	if (p->rate_Bps > 0)
 		update_limits(p);
 }
@@ -261,7 +268,7 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 	p->probe_rtt_us = max_u64(rtt_us, 1);
 	p->probe_back_us = now_us;
 	if (p->late_us)
-		sample_late(p, now_us - rtt_us, now_us);
+		take_late(p, now_us - rtt_us, now_us);
 	sample_rtt(p, p->probe_rtt_us, now_us);
 	if (p->rate_Bps == 0 && p->base_rtt_us > PATH_FAR_MS * US_PER_MS)
 		start_far(p);
@@ -269,5 +276,5 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 
 void path_on_app_limited(struct path *p)
 {
-	p->app_limited_until = p->delivered_bytes + path_load_bytes(p) + 1;
+	p->app_limited_until = p->delivered_bytes + p->inflight_bytes + 1;
 }

@@ -78,8 +78,8 @@ struct path {
 	uint64_t progress_us; /* when bytes that it was the last to carry were acknowledged */
 	uint64_t doubt_us;    /* by how much its bytes were late lately; decays */
 	uint64_t doubt_at_us; /* when it last decayed */
-	uint64_t late_us;    /* when bytes of it last had to go another way too; 0: it has delivered
-			      * what it was sent since */
+	uint64_t late_us;    /* it was stuck, and bytes of it last had to go another way; 0: what it
+			      * was sent since has arrived, or may have */
 	uint64_t late_bytes; /* acknowledged by that other way, and perhaps still under way here */
 	uint64_t tail_us;    /* not before then is its tail sent again */
 	uint64_t hold_until_us; /* STALLED: not back before then */
@@ -149,6 +149,9 @@ static inline bool path_is_far_behind(const struct path *p, const struct path *o
 /* When `len` more bytes would be acknowledged, in us from now. */
 uint64_t path_return_us(const struct path *p, uint32_t len);
 
+/* By so much an acknowledgement may come after that without being late, in us. */
+uint64_t path_slack_us(const struct path *p);
+
 /* `len` bytes go out now; fills `mark`. */
 void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mark *mark);
 
@@ -174,7 +177,7 @@ void path_doubt(struct path *p, uint64_t late_us, uint64_t now_us);
 void path_on_overtaken(struct path *p, uint32_t len);
 
 /* Something that was sent at `sent_us` has arrived on it. */
-void path_on_in_time(struct path *p, uint64_t sent_us);
+void path_on_arrived(struct path *p, uint64_t sent_us);
 
 /* A probe came back after `rtt_us`. */
 void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us);

@@ -12,9 +12,10 @@ static bool is_swollen(const struct path *p, uint64_t rtt_us, uint64_t tenths)
 	return rtt_us > p->base_rtt_us * tenths / 10 + PARK_SLACK_MS * US_PER_MS;
 }
 
-static bool is_late(const struct path *p, uint64_t rtt_us)
+/* Nothing of ours is before a probe. */
+static bool is_unloaded(const struct path *p)
 {
-	return rtt_us > p->base_rtt_us * 5 / 4 + LATE_SLACK_MS * US_PER_MS;
+	return p->segments == 0 && p->late_bytes == 0;
 }
 
 /* ---- sending ---- */
@@ -75,7 +76,7 @@ static void send_probe(struct tunnel *t, struct path *p, uint64_t now_us)
 	p->probes_lost += p->probe_token != 0;
 	p->probe_token = ++t->probe_token;
 	p->probe_sent_us = now_us;
-	p->probe_was_alone = p->segments == 0;
+	p->probe_was_alone = is_unloaded(p);
 	send_token(p, FRAME_PROBE, p->probe_token);
 }
 
@@ -125,7 +126,7 @@ static void set_back(struct tunnel *t, struct path *p)
 
 static void consider_parking(struct tunnel *t, struct path *p, uint64_t rtt_us)
 {
-	bool is_alone = p->probe_was_alone && p->segments == 0;
+	bool is_alone = p->probe_was_alone && is_unloaded(p);
 
 	/* Twice in a row: once may be anybody's. */
 	if (p->base_rtt_us == 0 || !is_alone || !is_swollen(p, rtt_us, PARK_TENTHS) ||
@@ -146,8 +147,6 @@ static void on_back(struct tunnel *t, struct path *p, uint64_t now_us)
 	watch_soon(t, WATCH_TICK_MS, now_us);
 	/* One that was stuck says that the path lives, and nothing about its length. */
 	if (p->state == PATH_STALLED) {
-		if (is_late(p, rtt_us))
-			watch_hold(p, now_us);
 		if (now_us >= p->hold_until_us || !tunnel_has_other_active(t, p))
 			set_back(t, p);
 		return;

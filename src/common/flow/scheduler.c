@@ -61,18 +61,16 @@ static uint64_t rtt_us(const struct path *p)
 	return path_base_us(p) + p->doubt_us;
 }
 
-/* It was late lately, and another was not: a short transfer would wait for it at its end. */
+/* It was late lately, and one that is faster was not: a short transfer would wait for it at its
+ * end. */
 static bool is_risky(const struct path *p, struct path *const *paths, size_t count,
 		     const struct demand *d)
 {
-	uint64_t least_us = NEVER_US;
-
-	if (!d->is_short)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		if (is_active(paths[i]))
-			least_us = min_u64(least_us, paths[i]->doubt_us);
-	return p->doubt_us > least_us + LATE_SLACK_MS * US_PER_MS;
+	for (size_t i = 0; i < count && d->is_short; i++)
+		if (is_active(paths[i]) && rtt_us(paths[i]) < rtt_us(p) &&
+		    paths[i]->doubt_us + LATE_SLACK_MS * US_PER_MS < p->doubt_us)
+			return true;
+	return false;
 }
 
 static bool any(const struct path *p)
@@ -227,8 +225,9 @@ static struct path *blest_pick(struct path *const *paths, size_t count, const st
 
 static struct path *redundant_pick(struct path *const *paths, size_t count, const struct demand *d)
 {
-	struct path *fast = least_rtt(paths, count, any, d);
+	struct path *fast = least_rtt(paths, count, any, &(struct demand){.is_bulk = true});
 
+	(void)d;
 	/* No cap: of bytes that all paths carry nothing can be measured, and TCP sets the pace.
 	 * Those that went out on the slow ones only would be late; if it is dead it will stall. */
 	return fast && path_is_open(fast) ? fast : NULL;

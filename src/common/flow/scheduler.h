@@ -11,7 +11,7 @@
 /* What there is to send. */
 struct demand {
 	bool is_bulk;	       /* there is more behind these bytes */
-	bool is_short;	       /* so little is under way that it may end with these bytes */
+	bool is_short;	       /* so little came before them that it may end with these bytes */
 	uint64_t window_bytes; /* what the session may still send before credit stops it */
 };
 

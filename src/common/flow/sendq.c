@@ -133,6 +133,8 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 	struct segment *s = slab_alloc(&b->segments);
 
 	assert(!q->has_fin);
+	if (sendq_is_acked(q))
+		q->burst_at = q->next;
 	*s = (struct segment){.offset = q->next, .data = data, .is_fin = is_fin};
 	list_init(&s->path_node);
 	list_init(&s->lost_node);
@@ -165,7 +167,8 @@ void segment_copy(struct segment *s, struct path *p, uint64_t now_us)
 /* A lone message that was lost and that TCP sent again: nothing else was under way to show it. */
 static void doubt_slow_answer(const struct segment *s, uint64_t now_us)
 {
-	if (s->mark.is_app_limited && now_us > s->due_us + LATE_SLACK_MS * US_PER_MS)
+	if (s->mark.is_app_limited && s->path->segments == 0 && s->due_us > 0 &&
+	    now_us > s->due_us + path_slack_us(s->path))
 		path_doubt(s->path, now_us - s->due_us, now_us);
 }
 

@@ -55,8 +55,6 @@ void watch_session(struct session *s, uint64_t now_us);
 /* Finds stalled paths and late bytes. */
 void watch_run(struct tunnel *t, uint64_t now_us);
 void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now_us);
-/* STALLED: not taken back before it has been well for a while, if it stalled again and again. */
-void watch_hold(struct path *p, uint64_t now_us);
 /* `p` carries nothing new from now on. Parked paths are taken back when no other is left: one that
  * is slow is better than none. */
 void watch_leaves(struct tunnel *t, const struct path *p);

@@ -167,7 +167,8 @@ void send_acks(struct tunnel *t, uint64_t now_us)
  * for both. Not on a busy path, where they would wait behind what it carries. */
 static void send_acks_along(struct tunnel *t, struct path *p, uint64_t now_us)
 {
-	while (!list_is_empty(&t->acks) && !p->is_blocked && p->inflight_bytes <= ACK_ALONG_BYTES) {
+	while (!list_is_empty(&t->acks) && !p->is_blocked &&
+	       path_load_bytes(p) <= ACK_ALONG_BYTES) {
 		struct session *s = list_first(&t->acks, struct session, ack_node);
 
 		list_remove(&s->ack_node);
@@ -347,11 +348,13 @@ static struct session *next_session(struct tunnel *t)
  * client who has nothing just now is about to have more. */
 static struct demand demand_of(const struct session *s)
 {
-	bool is_short = s->out.next - s->out.acked < BULK_BYTES;
 	bool is_alone = s->tunnel->ready.next->next == &s->tunnel->ready;
+	uint64_t under_way_bytes = s->out.next - s->out.acked;
 
-	return (struct demand){.is_bulk = s->pull_was_full || !is_alone || !is_short,
-			       .is_short = is_short};
+	return (struct demand){
+		.is_bulk = s->pull_was_full || !is_alone || under_way_bytes >= BULK_BYTES,
+		.is_short = s->out.next - s->out.burst_at < BULK_BYTES,
+	};
 }
 
 void send_new(struct tunnel *t, uint64_t now_us)

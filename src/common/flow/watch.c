@@ -65,11 +65,6 @@ static bool rescue(struct session *s, struct segment *seg, struct path *p, uint6
 	return true;
 }
 
-static uint64_t slack_us(const struct path *p)
-{
-	return LATE_SLACK_MS * US_PER_MS + min_u64(2 * p->rttvar_us, p->base_rtt_us / 4);
-}
-
 /* The head of one session. Returns when to look again. */
 static uint64_t look_at_head(struct session *s, uint64_t now_us)
 {
@@ -85,7 +80,7 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	/* A lost one waits for room; one whose path lost it has no clock. */
 	if (list_is_linked(&seg->lost_node) || !seg->path)
 		return NEVER_US;
-	late_at_us = seg->due_us + slack_us(seg->path);
+	late_at_us = seg->due_us + path_slack_us(seg->path);
 	if (now_us < late_at_us)
 		return late_at_us;
 	/* When nothing at all was acknowledged since, it may be us, or the other end. */
@@ -98,7 +93,7 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	if (other && rescue(s, seg, other, now_us)) {
 		if (is_stuck)
 			late->late_us = now_us;
-		return seg->due_us + slack_us(other);
+		return seg->due_us + path_slack_us(other);
 	}
 	seg->due_us = now_us + LATE_SLACK_MS * US_PER_MS;
 	return now_us + 2 * LATE_SLACK_MS * US_PER_MS;
@@ -173,12 +168,15 @@ void watch_leaves(struct tunnel *t, const struct path *p)
 {
 	if (tunnel_has_other_active(t, p))
 		return;
-	for (size_t i = 0; i < t->path_count; i++)
+	for (size_t i = 0; i < t->path_count; i++) {
 		if (t->paths[i]->state == PATH_PARKED)
 			tunnel_take_back(t, t->paths[i]);
+		/* What answers a probe that is out may have been on this one. */
+		probe_soon(t->paths[i]);
+	}
 }
 
-void watch_hold(struct path *p, uint64_t now_us)
+static void hold(struct path *p, uint64_t now_us)
 {
 	uint64_t hold_ms = p->stalls_lately ? HOLD_FIRST_MS << min_u64(p->stalls_lately - 1, 8) : 0;
 
@@ -195,7 +193,7 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 		watch_leaves(t, p);
 	p->stalls_lately = is_again ? p->stalls_lately + 1 : 0;
 	p->stalls++;
-	watch_hold(p, now_us);
+	hold(p, now_us);
 	path_doubt(p, patience_us(p), now_us);
 	p->stalled_us = now_us;
 	p->state = PATH_STALLED;

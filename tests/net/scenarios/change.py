@@ -105,7 +105,7 @@ def one_by_one(lab, side):
 
 def only_one_up(lab):
     """A path that leaves while no other is up goes on until another is."""
-    chain = Chain(lab, paths=2)
+    chain = Chain(lab, paths=2, options=["--topo-wait", "20s"])
     listener = chain.listen()
     chain.ready()
     client, server = chain.session(listener)

@@ -357,13 +357,13 @@ static void what_was_overtaken_is_still_under_way(void **state)
 	(void)state;
 	assert_false(path_has_room(&p));
 	/* Sent before that was late: it may have arrived before the last of the late bytes. */
-	path_on_sent(&p, 100, START_US + MS(20), &mark);
-	path_on_acked(&p, 100, &mark, START_US + MS(20), START_US + MS(30));
+	path_on_sent(&p, 100, START_US + MS(19), &mark);
+	path_on_acked(&p, 100, &mark, START_US + MS(19), START_US + MS(30));
 	assert_false(path_has_room(&p));
-	path_on_sent(&p, 100, START_US + MS(21), &mark);
-	path_on_acked(&p, 100, &mark, START_US + MS(21), START_US + MS(40));
+	path_on_sent(&p, 100, START_US + MS(20), &mark);
+	path_on_acked(&p, 100, &mark, START_US + MS(20), START_US + MS(40));
 	assert_true(path_has_room(&p));
-	assert_int_equal(p.delivered_bytes, LATE_BYTES + 200);
+	assert_int_equal(p.delivered_bytes, 200); /* no rate comes of what may have come long ago */
 	/* Copies on a path that is not late are not counted. */
 	path_on_overtaken(&p, LATE_BYTES);
 	assert_true(path_has_room(&p));
@@ -374,13 +374,32 @@ static void a_probe_behind_late_bytes_measures_their_path(void **state)
 	struct path p = overtaken_path(START_US + MS(20));
 
 	(void)state;
-	path_on_probed(&p, MS(80), START_US + MS(100)); /* it was sent with them */
+	path_on_probed(&p, MS(81), START_US + MS(100)); /* it was sent before them */
 	assert_int_equal(path_load_bytes(&p), LATE_BYTES);
 	assert_int_equal(p.rate_Bps, 0);
 	path_on_probed(&p, MS(179), START_US + MS(200));
 	assert_int_equal(path_load_bytes(&p), 0);
 	assert_int_equal(p.rate_Bps, LATE_BYTES * 5); /* in 200 ms */
 	assert_true(p.cap_bytes < LATE_BYTES);
+}
+
+/* As of a lone message that did not fill it. */
+static void late_bytes_of_an_idle_application_give_no_estimate(void **state)
+{
+	struct path p;
+	struct rate_mark mark;
+
+	(void)state;
+	path_init(&p, NULL, 0, 1, FRAME_PAYLOAD_DEFAULT, NULL);
+	path_on_probed(&p, MS(20), START_US);
+	path_on_sent(&p, 24, START_US, &mark);
+	path_on_app_limited(&p);
+	p.late_us = START_US + MS(40);
+	p.inflight_bytes -= 24;
+	path_on_overtaken(&p, 24);
+	path_on_probed(&p, MS(50), START_US + MS(100));
+	assert_int_equal(path_load_bytes(&p), 0);
+	assert_int_equal(p.rate_Bps, 0);
 }
 
 static void room_ends_at_the_cap(void **state)
@@ -419,6 +438,7 @@ int main(void)
 		cmocka_unit_test(limits_follow_from_rate_and_rtt),
 		cmocka_unit_test(what_was_overtaken_is_still_under_way),
 		cmocka_unit_test(a_probe_behind_late_bytes_measures_their_path),
+		cmocka_unit_test(late_bytes_of_an_idle_application_give_no_estimate),
 		cmocka_unit_test(room_ends_at_the_cap),
 	};
 

@@ -86,6 +86,20 @@ static void a_short_transfer_keeps_off_a_path_that_was_late(void **state)
 	}
 }
 
+/* One that is slower all the same is no reason to keep off it. */
+static void a_short_transfer_takes_no_detour(void **state)
+{
+	const struct demand of_short = {.is_bulk = true,
+					.is_short = true,
+					.window_bytes = WINDOW_MAX_BYTES};
+	struct trio t;
+
+	(void)state;
+	trio_init(&t, "minrtt");
+	t.fast.doubt_us = 2 * LATE_SLACK_MS * MS;
+	assert_ptr_equal(t.scheduler->pick(t.list, COUNT, &of_short), &t.fast);
+}
+
 /* 10 + 29 < 40 < 10 + 31 ms. */
 static void doubt_counts_as_rtt(void **state)
 {
@@ -225,6 +239,7 @@ int main(void)
 		cmocka_unit_test(room_is_what_socket_and_cap_allow),
 		cmocka_unit_test(minrtt_takes_the_least_rtt_with_room),
 		cmocka_unit_test(a_short_transfer_keeps_off_a_path_that_was_late),
+		cmocka_unit_test(a_short_transfer_takes_no_detour),
 		cmocka_unit_test(doubt_counts_as_rtt),
 		cmocka_unit_test(an_unknown_rtt_counts_as_a_second),
 		cmocka_unit_test(ecf_waits_while_the_fast_path_would_be_done_sooner),

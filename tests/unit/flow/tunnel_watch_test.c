@@ -72,9 +72,9 @@ static void lateness_is_forgotten_without_proof(void **state)
 	p->late_us = w->now_us;
 	path_on_overtaken(p, PATH_CAP_FIRST_BYTES);
 	watch_soon(w->t, WATCH_TICK_MS, w->now_us);
-	wait_ms(w, PATH_STALL_SLACK_MS);
+	wait_ms(w, WORLD_RTT_MS + PATH_STALL_SLACK_MS - 1);
 	assert_false(path_has_room(p));
-	wait_ms(w, PATH_RTT_UNKNOWN_MS / 4);
+	wait_ms(w, 1 + WATCH_TICK_MS);
 	assert_true(path_has_room(p));
 }
 
