@@ -21,6 +21,7 @@ ASAN, TSAN = Path("build/asan"), Path("build/tsan")
 UNIT_LIMIT_S = 60
 FUZZ_LIMIT_S = 60
 LAYERS_LIMIT_S = 30
+CLI_LIMIT_S = 300
 SIM_LIMIT_S = {False: 240, True: 3600}
 NET_LIMIT_S = {False: 600, True: 3600}
 GRACE_S = 20  # for cleaning up (namespaces) after SIGTERM, before SIGKILL
@@ -219,6 +220,11 @@ def replay(target):
     return whole(run([ASAN / "fuzz" / target, *inputs], FUZZ_LIMIT_S))
 
 
+def cli(_arguments):
+    words = [sys.executable, "tests/cli/run.py"]
+    yield "tests/cli/run.py", lambda: counted(run(words, CLI_LIMIT_S))
+
+
 def sim(arguments):
     if not list((ROOT / "tests/sim").glob("*.c")):
         return
@@ -243,7 +249,7 @@ def scenarios(variant, options, limit_s):
     return result
 
 
-KINDS = {"layers": layers, "unit": unit, "tsan": tsan, "fuzz": fuzz, "sim": sim, "net": net}
+KINDS = {"layers": layers, "unit": unit, "tsan": tsan, "fuzz": fuzz, "cli": cli, "sim": sim, "net": net}
 
 
 def report(kind, name, result, seconds):

@@ -1,0 +1,169 @@
+"""What a plan promises, over networks made of seeds: it fits, it is the optimum, it is fair."""
+
+import random
+import sys
+import unittest
+from pathlib import Path
+
+import networkx
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "cli"))
+
+from mpp.load import load  # noqa: E402
+from mpp.model import App, Link, Network, Pop  # noqa: E402
+from mpp.plan import Infeasible, plan  # noqa: E402
+
+SEEDS = range(40)
+PART = 1e-5  # that a rate may be off
+MBIT = 1000
+
+
+def random_network(seed, has_minima=False):
+    chance = random.Random(seed)
+    count = chance.randint(3, 12)
+    pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+    links = [Link(a, b, chance.choice([10, 25, 50, 100, 33.333]), is_one_way=chance.random() < .5)
+             for a, b in chance.sample(pairs, min(len(pairs), chance.randint(count, 4 * count)))]
+    apps = [App(f"app{i}", *chance.choice(pairs), listen_port=6000 + i, server_port=8000,
+                rate_mbit_min=chance.choice([0, 1, 5]) if has_minima else 0,
+                rate_mbit_max=chance.choice([None, None, 7.5, 30]))
+            for i in range(chance.randint(1, 6))]
+    return Network([Pop(i) for i in range(count)], links, apps)
+
+
+def planned(network):
+    return plan(network, list(network.apps.values()))
+
+
+class Planned(unittest.TestCase):
+    def check_fits(self, network, made):
+        """Paths lead from source to target, once over each PoP, and no link carries too much."""
+        for name, flows in made.flows.items():
+            app = network.apps[name]
+            for flow in flows:
+                self.assertEqual((flow.pops[0], flow.pops[-1]), (app.source, app.target))
+                self.assertEqual(len(set(flow.pops)), len(flow.pops))
+                self.assertGreater(flow.rate_kbit, 0)
+            rate = made.rate_kbit(name)
+            self.assertGreaterEqual(rate, app.rate_mbit_min * MBIT * (1 - PART))
+            if app.rate_mbit_max is not None:
+                self.assertLessEqual(rate, app.rate_mbit_max * MBIT * (1 + PART))
+            self.check_no_circle(flows)
+        for arc, rate in made.arc_rates_kbit().items():
+            self.assertLessEqual(rate, arc.rate_kbit * (1 + PART))
+
+    def check_no_circle(self, flows):
+        after = {}
+        for flow in flows:
+            for arc in flow.arcs:
+                after.setdefault(arc.tail, set()).add(arc.head)
+        while after:
+            ends = {pop for heads in after.values() for pop in heads} - set(after)
+            before = len(after)
+            after = {pop: heads - ends for pop, heads in after.items() if heads - ends}
+            self.assertTrue(not after or ends or len(after) < before, f"a circle in {after}")
+
+    def test_random_networks_fit(self):
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                network = random_network(seed)
+                made = planned(network)
+                self.check_fits(network, made)
+                self.assertLess(made.gap, PART)
+
+    def test_no_application_can_have_more_without_a_smaller_one_having_less(self):
+        """By the definition: with all that have no more kept, one gets a little more, and the sum stays.
+        No plan may have that."""
+        for seed in SEEDS:
+            network = random_network(seed)
+            rates = (made := planned(network)) and {a: made.rate_kbit(a) for a in network.apps}
+            for name, rate in rates.items():
+                with self.subTest(seed=seed, app=name):
+                    self.check_cannot_grow(network, made, rates, name, rate)
+
+    def check_cannot_grow(self, network, made, rates, name, rate):
+        app = network.apps[name]
+        more = rate * 1.01 + 50
+        if app.rate_mbit_max is not None and more > app.rate_mbit_max * MBIT:
+            return
+        kept = [replaced(a, rate_mbit_min=(more if a is app else rates[a.name] * (1 - PART)
+                                           if rates[a.name] <= rate * (1 + PART) else 0) / MBIT)
+                for a in network.apps.values()]
+        try:
+            grown = plan(network, kept)
+        except Infeasible:
+            return
+        self.assertLess(grown.rate_kbit_total, made.rate_kbit_total * (1 - PART / 10))
+
+
+def replaced(app, **values):
+    return App(**{**app.__dict__, **values})
+
+
+class Alone(unittest.TestCase):
+    def test_against_networkx(self):
+        """One application has the maximum flow."""
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                network = random_network(seed)
+                app = replaced(network.apps["app0"], rate_mbit_max=None)
+                graph = networkx.DiGraph()
+                graph.add_nodes_from(network.pops)
+                for arc in network.arcs():
+                    before = graph.get_edge_data(arc.tail, arc.head, {"capacity": 0})["capacity"]
+                    graph.add_edge(arc.tail, arc.head, capacity=before + round(arc.rate_kbit))
+                most = networkx.maximum_flow_value(graph, app.source, app.target)
+                self.assertAlmostEqual(plan(network, [app]).rate_kbit_total, most,
+                                       delta=max(1, PART * most))
+
+
+class Examples(unittest.TestCase):
+    def setUp(self):
+        self.network = load(ROOT / "configs/m5_config.py")
+
+    def test_m5_alone(self):
+        made = plan(self.network, [self.network.apps["app34"]])
+        self.assertAlmostEqual(made.rate_kbit("app34") / MBIT, 200, places=2)
+
+    def test_m5_together(self):
+        made = planned(self.network)
+        self.assertAlmostEqual(made.rate_kbit_total / MBIT, 450, places=1)
+        for name in self.network.apps:
+            self.assertGreaterEqual(made.rate_kbit(name), 50 * MBIT * (1 - PART))
+
+    def test_what_does_not_fit_says_which_and_where(self):
+        app = replaced(self.network.apps["app34"], rate_mbit_min=250)
+        with self.assertRaises(Infeasible) as caught:
+            plan(self.network, [app, self.network.apps["app01"]])
+        self.assertEqual([a.name for a in caught.exception.apps], ["app34"])
+        self.check_cuts(caught.exception.arcs, 3, 4, 200)
+        self.assertAlmostEqual(caught.exception.part, 200 / 250, places=4)
+
+    def check_cuts(self, arcs, source, target, mbit):
+        """There may be several cuts of that size."""
+        self.assertAlmostEqual(sum(arc.rate_kbit for arc in arcs) / MBIT, mbit)
+        reached, new = {source}, [source]
+        while new:
+            pop = new.pop()
+            for arc in set(self.network.arcs()) - set(arcs):
+                if arc.tail == pop and arc.head not in reached:
+                    reached.add(arc.head)
+                    new.append(arc.head)
+        self.assertNotIn(target, reached)
+
+    def test_no_way(self):
+        apps = [App("a", 0, 1, listen_port=1, server_port=1)]
+        network = Network([Pop(0), Pop(1)], [Link(1, 0, 5, is_one_way=True)], apps)
+        self.assertEqual(planned(network).flows, {"a": []})
+        with self.assertRaisesRegex(Infeasible, "no link leads there"):
+            plan(network, [replaced(apps[0], rate_mbit_min=1)])
+
+    def test_parallel_links_add_up(self):
+        apps = [App("a", 0, 1, listen_port=1, server_port=1)]
+        network = Network([Pop(0), Pop(1)], [Link(0, 1, 5), Link(0, 1, 7)], apps)
+        self.assertAlmostEqual(planned(network).rate_kbit_total, 12 * MBIT, places=1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,20 @@
+#!/usr/bin/python3
+"""Runs the unit tests of cli/, and adds them up in a line `N passed, N failed`."""
+
+import sys
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main():
+    tests = unittest.defaultTestLoader.discover(str(HERE), pattern="*_test.py")
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
+    failed = len({str(case) for case, _ in result.failures + result.errors})
+    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
+    return 0 if result.testsRun and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
