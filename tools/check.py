@@ -221,7 +221,8 @@ def replay(target):
 
 
 def cli(_arguments):
-    words = [sys.executable, "tests/cli/run.py"]
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    words = [*sudo, "env", f"MPP_BIN_DIR={ROOT / ASAN / 'bin'}", sys.executable, "tests/cli/run.py"]
     yield "tests/cli/run.py", lambda: counted(run(words, CLI_LIMIT_S))
 
 

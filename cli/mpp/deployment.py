@@ -1,0 +1,229 @@
+"""The running modules of one application, and how they change without its streams noticing: what is
+new comes up beside the old, ingress and egress go over together, then the old is closed. Whatever fails
+before that leaves all as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Optional, Sequence
+
+from .deploy import (EGRESS, INGRESS, Address, Layout, Module, arc_rates, changed_ratios, lay_out,
+                     set_ratios)
+from .model import App, Arc
+from .place.base import Place, PlaceError, Running
+from .plan import Flow
+from .ports import Ports
+
+COMM_HOST = "127.0.0.1"
+ASK_LIMIT_S = 15  # above what update_topo may take
+START_LIMIT_S = 10
+CLOSE_LIMIT_S = 5
+LOG_LINES = 3  # of a module that died, shown
+
+
+class Deployment:
+    """Nothing runs before the first `commit`, and nothing after `close`."""
+
+    def __init__(self, place: Place, app: App, ports: Ports):
+        self.place, self.app, self.ports = place, app, ports
+        self.layout: Optional[Layout] = None
+        self.running: dict[str, Running] = {}  # by the module's name
+        self.version = 0
+
+    # ---- what the prompt asks for ----
+
+    def commit(self, flows: Sequence[Flow]) -> str:
+        """Goes over to these flows, and says how. PlaceError: nothing has changed."""
+        if not flows:
+            raise PlaceError(f"{self.app}: no link leads from PoP {self.app.source} to PoP "
+                             f"{self.app.target}")
+        rates = arc_rates(flows)
+        if self.layout is None:
+            self._begin(flows)
+            return f"{len(self.layout.modules)} modules started"
+        if set(rates) == set(self.layout.rates_kbit):
+            return f"{self._set_weights(rates)} weights set"
+        self._go_over(flows)
+        return f"{len(self.layout.proxies)} proxies in place of the old"
+
+    def check(self) -> dict[str, str]:
+        """Of each module: "ready", or what is missing."""
+        return {module.name: self._health(module) for module in self._modules()}
+
+    def reset(self) -> int:
+        """Ends all streams; how many those were."""
+        return self._ask(self.layout.ingress, "reset")["sessions"] if self.layout else 0
+
+    def close(self) -> None:
+        """Also half a one."""
+        self._close([self.running[name] for name in reversed(self.running)])
+        self._forget(self.layout)
+        self.layout = None
+
+    def dead(self) -> list[str]:
+        return [name for name, process in self.running.items() if not process.is_alive()]
+
+    # ---- asking modules ----
+
+    def _modules(self) -> list[Module]:
+        return self.layout.modules if self.layout else []
+
+    def _ask(self, module: Module, op: str, **arguments: object) -> dict:
+        where = f"{module.name} at PoP {module.pop}: {op}"
+        try:
+            with contextlib.closing(self.place.connect(module.pop, module.comm_port,
+                                                       ASK_LIMIT_S)) as channel:
+                reply = channel.ask(op=op, **arguments)
+        except OSError as error:
+            raise PlaceError(f"{where}: {error.strerror or error}{self._last_words(module)}"
+                             ) from None
+        if not reply.get("ok"):
+            raise PlaceError(f"{where}: {reply.get('error')}")
+        return reply
+
+    def _last_words(self, module: Module) -> str:
+        process = self.running.get(module.name)
+        if process is None or process.is_alive():
+            return ""
+        return "; it has ended, and said last:\n  " + "\n  ".join(process.log_lines(LOG_LINES))
+
+    def _health(self, module: Module) -> str:
+        try:
+            reply = self._ask(module, "health_check")
+        except PlaceError as error:
+            return str(error)
+        return "ready" if reply["ready"] else "; ".join(reply["degraded"]) or "not ready"
+
+    # ---- starting and ending ----
+
+    def _start(self, modules: Sequence[Module]) -> None:
+        for module in modules:
+            self.running[module.name] = self.place.start(module.pop, module.name,
+                                                         command(self.app, module))
+
+    def _wait_ready(self, modules: Sequence[Module], limit_s: float = START_LIMIT_S) -> None:
+        deadline = time.monotonic() + limit_s
+        for module in modules:
+            while (said := self._health(module)) != "ready":
+                self._check_alive(modules)
+                if time.monotonic() > deadline:
+                    raise PlaceError(f"{module.name} at PoP {module.pop} is not ready: {said}")
+                time.sleep(0.01)
+
+    def _wait_live(self, modules: Sequence[Module]) -> None:
+        """They listen: a proxy is ready only once an ingress has come."""
+        deadline = time.monotonic() + START_LIMIT_S
+        for module in modules:
+            while True:
+                self._check_alive(modules)
+                with contextlib.suppress(PlaceError):
+                    self._ask(module, "health_check")
+                    break
+                if time.monotonic() > deadline:
+                    raise PlaceError(f"{module.name} at PoP {module.pop} does not answer")
+                time.sleep(0.01)
+
+    def _check_alive(self, modules: Sequence[Module]) -> None:
+        for module in modules:
+            if said := self._last_words(module):
+                raise PlaceError(f"{module.name} at PoP {module.pop}{said}")
+
+    def _close(self, processes: Sequence[Running]) -> None:
+        with ThreadPoolExecutor(max(1, len(processes))) as pool:
+            list(pool.map(Running.stop, processes))
+        gone = {process.name for process in processes}
+        self.running = {name: p for name, p in self.running.items() if name not in gone}
+
+    def _forget(self, layout: Optional[Layout], keeps: Sequence[Module] = ()) -> None:
+        """Gives its ports back."""
+        if layout is None:
+            return
+        for arc, address in layout.addresses.items():
+            self.ports.give_back(arc.head, address.port)
+        for module in layout.modules:
+            if module not in keeps:
+                self.ports.give_back(module.pop, module.comm_port)
+
+    def _lay_out(self, flows: Sequence[Flow]) -> Layout:
+        self.version += 1
+        return lay_out(self.app, flows, lambda arc: self.place.address(arc.link, arc.head),
+                       self.ports.take, f".{self.version}" if self.version > 1 else "")
+
+    def _begin(self, flows: Sequence[Flow]) -> None:
+        layout = self._lay_out(flows)
+        try:
+            self._start(layout.modules)
+            self._wait_ready(layout.modules)
+        except BaseException:
+            self._close(list(self.running.values()))
+            self._forget(layout)
+            raise
+        self.layout = layout
+
+    # ---- changing ----
+
+    def _set_weights(self, rates: dict[Arc, float]) -> int:
+        changes = changed_ratios(self.layout, rates)
+        for module, address, ratio, side in changes:
+            self._ask(module, "set_weight", host=address.host, port=address.port, ratio=ratio,
+                      side=side)
+        set_ratios(self.layout, rates)
+        return len(changes)
+
+    def _go_over(self, flows: Sequence[Flow]) -> None:
+        old, new = self.layout, self._lay_out(flows)
+        ends = (old.egress, old.ingress)
+        undo: list[Callable[[], object]] = [lambda: self._forget(new)]
+        try:
+            undo.append(lambda: self._close([self.running[m.name] for m in new.proxies.values()
+                                             if m.name in self.running]))
+            proxies = list(new.proxies.values())
+            self._start(proxies)
+            self._wait_live(proxies)
+            for end, addresses, more in ((old.egress, new.egress.listens, {}),
+                                         (old.ingress, new.ingress.backends, {"wait": True})):
+                self._ask(end, "update_topo_pre", addresses=listed(addresses), **more)
+                undo.append(lambda end=end: self._ask(end, "abort_topo"))
+            self._ask(old.ingress, "update_topo")
+        except BaseException:
+            for step in reversed(undo):
+                with contextlib.suppress(PlaceError):
+                    step()
+            raise
+        self._ask(old.egress, "update_topo")
+        self._close([self.running[module.name] for module in old.proxies.values()])
+        self._take_over(old, new, ends)
+
+    def _take_over(self, old: Layout, new: Layout, ends: tuple[Module, Module]) -> None:
+        """The ends go on with the addresses of the new layout."""
+        egress, ingress = ends
+        egress.listens, ingress.backends = new.egress.listens, new.ingress.backends
+        for spare in (new.egress, new.ingress):
+            self.ports.give_back(spare.pop, spare.comm_port)
+        self._forget(old, keeps=ends)
+        new.egress, new.ingress = ends
+        self.layout = new
+
+
+def listed(addresses: dict[Address, int]) -> list[dict]:
+    return [{"host": address.host, "port": address.port, "ratio": ratio}
+            for address, ratio in addresses.items()]
+
+
+def command(app: App, module: Module) -> list[str]:
+    """Its command line: docs/control.md, man/."""
+    listens, backends = dict(module.listens), dict(module.backends)
+    options = ["--scheduler", app.scheduler.name] if module.program in (INGRESS, EGRESS) else []
+    if module.program == INGRESS:
+        listens = {Address("0.0.0.0", app.listen_port): 0}
+    if module.program == EGRESS:
+        host, _, port = (app.server or f"127.0.0.1:{app.server_port}").rpartition(":")
+        backends = {Address(host, int(port)): 0}
+    words = [module.program, *options, str(len(listens)), str(len(backends))]
+    for address, ratio in [*listens.items(), *backends.items()]:
+        words += [address.host, str(address.port), str(ratio)]
+    return [*words, COMM_HOST, str(module.comm_port)]
+
+

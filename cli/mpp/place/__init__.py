@@ -1,0 +1,2 @@
+"""Where a network runs: namespaces of this machine, Mininet, or real hosts over ssh. All three do what
+`base.Place` says."""

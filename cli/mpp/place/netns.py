@@ -1,0 +1,281 @@
+"""PoPs as namespaces of this machine, links as veth pairs between them: nothing but iproute2.
+
+                     tbf, netem               tbf, netem
+    namespace of a  [ to-b ]=====================[ to-a ]  namespace of b           or, without netem
+
+    namespace of a  [ to-b ]====[ link_emulator, in a namespace of its own ]====[ to-a ]  of b
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ipaddress
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Optional, Sequence
+
+from ..journal import Journal, start_time
+from ..model import INTERFACE_CHARS_MAX, Link, Network, Pop, PopId
+from . import shape
+from .base import Channel, Place, PlaceError, Running
+from .commands import call
+from .emulated import Emulator
+
+NETNS_FOLDER = Path("/run/netns")
+CLONE_NEWNET = 0x40000000
+FIRST_NETWORK = int(ipaddress.ip_address("10.200.0.0"))  # each link has four addresses from here
+LINKS_MAX = 1 << 14
+STOP_LIMIT_S = 5
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@contextlib.contextmanager
+def inside(namespace: str):
+    """Moves the calling thread only, so that its sockets and children are made there."""
+    with open("/proc/thread-self/ns/net", "rb") as home:
+        with open(NETNS_FOLDER / namespace, "rb") as there:
+            _set_namespace(there.fileno())
+        try:
+            yield
+        finally:
+            _set_namespace(home.fileno())
+
+
+def _set_namespace(fd: int) -> None:
+    if LIBC.setns(fd, CLONE_NEWNET) != 0:
+        raise PlaceError(f"cannot enter a namespace: {os.strerror(ctypes.get_errno())}")
+
+
+class LocalProcess(Running):
+    def __init__(self, name: str, pop: PopId, log: Path, popen: subprocess.Popen):
+        self.name, self.pop, self.log, self.popen = name, pop, log, popen
+
+    def is_alive(self) -> bool:
+        return self.popen.poll() is None
+
+    def log_lines(self, count: int) -> list[str]:
+        return self.log.read_text(errors="replace").splitlines()[-count:]
+
+    def stop(self) -> None:
+        if self.is_alive():
+            self.popen.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(STOP_LIMIT_S)
+                return
+            self.popen.kill()
+        self.popen.wait()
+
+
+class SocketChannel(Channel):
+    def __init__(self, connection: socket.socket):
+        self.connection = connection
+        self.reader, self.writer = connection.makefile("rb"), connection.makefile("wb")
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class Side:
+    """One end of a link."""
+
+    def __init__(self, pop: PopId, device: str, address: ipaddress.IPv4Interface):
+        self.pop, self.device, self.address = pop, device, address
+
+
+class NamespacePlace(Place):
+    """`tag` begins the names of the namespaces, at most 6 characters."""
+
+    def __init__(self, journal: Journal, bin_dir: Path, tag: str):
+        self.journal, self.bin_dir, self.tag = journal, bin_dir, tag
+        self.network: Network = Network([Pop(0)], [], [])
+        self.sides: dict[str, tuple[Side, Side]] = {}
+        self.processes: list[LocalProcess] = []
+        self.emulator: Optional[Emulator] = None
+        self.has_netem = False
+
+    # ---- names ----
+
+    def namespace(self, pop: PopId) -> str:
+        return f"{self.tag}.{pop}"
+
+    def log_path(self, name: str) -> Path:
+        return self.journal.folder / f"{name}.log"
+
+    def address(self, link: str, pop: PopId) -> str:
+        return str(self._side(link, pop).address.ip)
+
+    def _side(self, link: str, pop: PopId) -> Side:
+        return next(side for side in self.sides[link] if side.pop == pop)
+
+    # ---- the network ----
+
+    def setup(self, network: Network) -> None:
+        self.network = network
+        try:
+            for pop in network.pops:
+                self._make_namespace(self.namespace(pop))
+            self.has_netem = self._try_netem()
+            self._name_sides()
+            for name, link in network.links.items():
+                self._join(name, link)
+        except BaseException:
+            self.destroy()
+            raise
+
+    def _make_namespace(self, name: str) -> None:
+        if (NETNS_FOLDER / name).exists():
+            raise PlaceError(f"namespace {name} is there already, and not ours")
+        self.journal.add("namespace", name=name)
+        call(["ip", "netns", "add", name])
+        call(["ip", "-n", name, "link", "set", "lo", "up"])
+
+    def _try_netem(self) -> bool:
+        first = self.namespace(next(iter(self.network.pops)))
+        call(["ip", "-n", first, "link", "add", "trial", "type", "veth",
+              "peer", "name", "trial-end"])
+        try:
+            return shape.has_netem(self._tc(first), "trial")
+        finally:
+            call(["ip", "-n", first, "link", "delete", "trial"])
+
+    def _tc(self, namespace: str) -> shape.Tc:
+        """tc takes -j before its object and -n before that."""
+        return lambda *words: call(["tc", "-n", namespace, *words])
+
+    def _name_sides(self) -> None:
+        links = self.network.links
+        if len(links) > LINKS_MAX:
+            raise PlaceError(f"{len(links)} links, expected at most {LINKS_MAX}")
+        taken: set[tuple[PopId, str]] = {(getattr(link, end), device) for link in links.values()
+                                         for end in "ab"
+                                         if (device := getattr(link, f"{end}_interface"))}
+        for number, (name, link) in enumerate(links.items()):
+            self.sides[name] = tuple(self._make_side(link, number, end, taken) for end in "ab")
+
+    @staticmethod
+    def _make_side(link: Link, number: int, end: str, taken: set[tuple[PopId, str]]) -> Side:
+        pop, peer = (link.a, link.b) if end == "a" else (link.b, link.a)
+        device = getattr(link, f"{end}_interface")
+        if not device:
+            device = f"to-{peer}"
+            if len(device) > INTERFACE_CHARS_MAX or (pop, device) in taken:
+                device = f"link{number}"
+            taken.add((pop, device))
+        given = getattr(link, f"{end}_address")
+        address = given or (f"{ipaddress.ip_address(FIRST_NETWORK + 4 * number + 1 + (end == 'b'))}"
+                            "/30")
+        return Side(pop, device, ipaddress.ip_interface(address))
+
+    def _join(self, name: str, link: Link) -> None:
+        if shape.needs_netem(link) and not self.has_netem:
+            self._join_emulated(name, link)
+        else:
+            self._join_plain(name, link)
+
+    def _join_plain(self, name: str, link: Link) -> None:
+        a, b = self.sides[name]
+        call(["ip", "-n", self.namespace(a.pop), "link", "add", a.device, "type", "veth",
+              "peer", "name", b.device, "netns", self.namespace(b.pop)])
+        for side in (a, b):
+            self._bring_up(side)
+            shape.shape(self._tc(self.namespace(side.pop)), side.device, link)
+
+    def _join_emulated(self, name: str, link: Link) -> None:
+        there = self._emulator_namespace()
+        number = list(self.network.links).index(name)
+        ports = [f"port{number}{end}" for end in "ab"]
+        for side, port in zip(self.sides[name], ports):
+            call(["ip", "-n", self.namespace(side.pop), "link", "add", side.device, "type", "veth",
+                  "peer", "name", port, "netns", there])
+            self._bring_up(side)
+        self.emulator.join(name, ports)
+        self.emulator.set(name, link)
+
+    def _bring_up(self, side: Side) -> None:
+        call(["ip", "-n", self.namespace(side.pop), "-batch", "-"],
+             f"address replace {side.address} dev {side.device}\n"
+             f"link set {side.device} up\n")
+
+    def _emulator_namespace(self) -> str:
+        name = f"{self.tag}.emulator."
+        if self.emulator is None:
+            self._make_namespace(name)
+            for which in ("all", "default"):
+                call(["ip", "netns", "exec", name, "sysctl", "-qw",
+                      f"net.ipv6.conf.{which}.disable_ipv6=1"])
+            self.emulator = Emulator(self.bin_dir / "link_emulator", ["ip", "netns", "exec", name],
+                                     self.log_path("link_emulator"))
+            self.journal.add_process(self.emulator.popen.pid)
+        return name
+
+    def _is_emulated(self, name: str) -> bool:
+        return self.emulator is not None and name in {l["name"] for l in self._emulator_links()}
+
+    def _emulator_links(self) -> list[dict]:
+        return [{"name": name} for name in self.emulator.stats()]
+
+    def set_link(self, name: str, link: Link) -> None:
+        if self._is_emulated(name):
+            self.emulator.set(name, link)
+        elif shape.needs_netem(link) and not self.has_netem:
+            a = self.sides[name][0]
+            call(["ip", "-n", self.namespace(a.pop), "link", "delete", a.device])
+            self._join_emulated(name, link)
+        else:
+            for side in self.sides[name]:
+                shape.shape(self._tc(self.namespace(side.pop)), side.device, link)
+        self.network.links[name] = link
+
+    def set_link_up(self, name: str, is_up: bool) -> None:
+        for side in self.sides[name]:
+            call(["ip", "-n", self.namespace(side.pop), "link", "set", side.device,
+                  "up" if is_up else "down"])
+
+    def destroy(self) -> None:
+        for process in self.processes:
+            process.stop()
+        self.processes.clear()
+        if self.emulator is not None:
+            self.emulator.stop()
+            self.emulator = None
+        self.sides.clear()
+        self.journal.clear()
+
+    # ---- programs ----
+
+    def start(self, pop: PopId, name: str, argv: Sequence[str]) -> LocalProcess:
+        program = self.bin_dir / argv[0]
+        if not os.access(program, os.X_OK):
+            raise PlaceError(f"{program}: there is no such program; `make` builds it")
+        log = self.log_path(name)
+        with open(log, "wb") as output, inside(self.namespace(pop)):
+            popen = subprocess.Popen([str(program), *argv[1:]], stdin=subprocess.DEVNULL,
+                                     stdout=output, stderr=output, start_new_session=True)
+        self.journal.add_process(popen.pid)
+        process = LocalProcess(name, pop, log, popen)
+        self.processes.append(process)
+        return process
+
+    def run(self, pop: PopId, argv: Sequence[str], limit_s: float = 30) -> str:
+        return call(["ip", "netns", "exec", self.namespace(pop), *argv], limit_s=limit_s)
+
+    def connect(self, pop: PopId, port: int, limit_s: float) -> SocketChannel:
+        with inside(self.namespace(pop)):
+            return SocketChannel(socket.create_connection(("127.0.0.1", port), limit_s))
+
+    def carried_bytes(self) -> dict[tuple[str, PopId], int]:
+        carried = {}
+        for pop in self.network.pops:
+            said = json.loads(call(["ip", "-n", self.namespace(pop), "-j", "-s", "link", "show"]))
+            sent = {entry["ifname"]: entry["stats64"]["tx"]["bytes"] for entry in said}
+            for name, sides in self.sides.items():
+                for side in sides:
+                    if side.pop == pop and side.device in sent:
+                        carried[name, pop] = sent[side.device]
+        return carried

@@ -1,0 +1,199 @@
+"""An application over namespaces of this machine: its modules start, go over to other flows under a
+running stream, and leave nothing behind, also when something fails or we are killed. As root; the
+programs must be built."""
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "cli"))
+
+from mpp.deployment import Deployment  # noqa: E402
+from mpp.journal import Busy, Journal  # noqa: E402
+from mpp.model import App, Link, Network, Pop  # noqa: E402
+from mpp.place.base import PlaceError  # noqa: E402
+from mpp.place.netns import NETNS_FOLDER, NamespacePlace, inside  # noqa: E402
+from mpp.plan import plan  # noqa: E402
+from mpp.ports import Ports  # noqa: E402
+
+BIN = Path(os.environ.get("MPP_BIN_DIR", ROOT / "bin"))
+LIMIT_S = 60
+PIECE = 1 << 16
+
+
+def network_of(*left_out):
+    """Two ways from 0 to 3, and a link across."""
+    links = {"0-1": Link(0, 1, 80), "1-3": Link(1, 3, 80), "0-2": Link(0, 2, 40),
+             "2-3": Link(2, 3, 40), "1-2": Link(1, 2, 40)}
+    return Network([Pop(i) for i in range(4)],
+                   [link for name, link in links.items() if name not in left_out],
+                   [App("app", 0, 3, listen_port=6000, server_port=8000)])
+
+
+def flows_of(network):
+    return plan(network, list(network.apps.values())).flows["app"]
+
+
+class Stream:
+    """From a client at PoP 0 to a server at PoP 3, under way until `end`."""
+
+    def __init__(self, place):
+        self.place, self.is_over = place, threading.Event()
+        self.sent, self.received = hashlib.sha256(), hashlib.sha256()
+        with inside(place.namespace(3)):
+            self.server = socket.create_server(("127.0.0.1", 8000))
+        with inside(place.namespace(0)):
+            self.client = socket.create_connection(("127.0.0.1", 6000), LIMIT_S)
+        self.threads = [threading.Thread(target=work) for work in (self.send, self.receive)]
+        self.has_begun = threading.Event()
+        for thread in self.threads:
+            thread.start()
+        assert self.has_begun.wait(LIMIT_S)
+
+    def send(self):
+        chance = random.Random(1)
+        while not self.is_over.is_set():
+            piece = chance.randbytes(PIECE)
+            self.sent.update(piece)
+            self.client.sendall(piece)
+        self.client.shutdown(socket.SHUT_WR)
+
+    def receive(self):
+        peer, _ = self.server.accept()
+        peer.settimeout(LIMIT_S)
+        while piece := peer.recv(PIECE):
+            self.received.update(piece)
+            self.has_begun.set()
+        peer.close()
+
+    def end(self):
+        """True when all came."""
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join(LIMIT_S)
+        self.client.close()
+        self.server.close()
+        return self.sent.digest() == self.received.digest()
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class Deploying(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.journal = Journal(Path(folder.name))
+        self.addCleanup(self.journal.close)
+        self.tag = f"t{os.getpid() % 100000:05}"
+        self.place = NamespacePlace(self.journal, BIN, self.tag)
+        self.network = network_of()
+        self.addCleanup(self.place.destroy)
+        self.place.setup(self.network)
+        self.ports = Ports()
+        self.app = Deployment(self.place, self.network.apps["app"], self.ports)
+
+    def namespaces(self):
+        return [name for name in os.listdir(NETNS_FOLDER) if name.startswith(f"{self.tag}.")]
+
+    def pids(self):
+        return {name: process.popen.pid for name, process in self.app.running.items()}
+
+    def test_a_stream_goes_on_over_other_flows(self):
+        self.app.commit(flows_of(self.network))
+        self.assertEqual(set(self.app.check().values()), {"ready"})
+        stream = Stream(self.place)
+        before = self.pids()
+        for left_out in (["1-3"], [], ["0-2"], ["0-1", "1-2"], []):
+            self.app.commit(flows_of(network_of(*left_out)))
+            self.assertEqual(set(self.app.check().values()), {"ready"})
+        after = self.pids()
+        for end in ("app-ingress", "app-egress"):
+            self.assertEqual(before[end], after[end])
+        self.assertEqual(len(after), 4)
+        self.assertTrue(stream.end())
+        self.app.close()
+        self.assertEqual({pop: len(used) for pop, used in self.ports.used.items()},
+                         dict.fromkeys(range(4), 0))
+
+    def test_only_weights(self):
+        flows = flows_of(self.network)
+        self.app.commit(flows)
+        before = self.pids()
+        half = [type(flow)(flow.app, flow.arcs, flow.rate_kbit / (1 + i))
+                for i, flow in enumerate(flows)]
+        self.assertIn("weights set", self.app.commit(half))
+        self.assertEqual(self.pids(), before)
+        self.assertEqual(set(self.app.check().values()), {"ready"})
+
+    def test_what_fails_leaves_all_as_it_was(self):
+        self.app.commit(flows_of(network_of("1-3")))
+        stream, before = Stream(self.place), self.pids()
+        used = {pop: set(ports) for pop, ports in self.ports.used.items()}
+        used.setdefault(1, set())
+        # The next port of PoP 1 is somebody's.
+        with inside(self.place.namespace(1)):
+            other = socket.create_server((self.place.address("0-1", 1), 20000))
+        with self.assertRaisesRegex(PlaceError, "proxy-1 at PoP 1; it has ended.*\n.*20000"):
+            self.app.commit(flows_of(network_of("0-2", "2-3")))
+        self.assertEqual(self.pids(), before)
+        self.assertEqual(self.ports.used, used)
+        other.close()
+        self.app.commit(flows_of(network_of("0-2", "2-3")))
+        self.assertTrue(stream.end())
+
+    def test_a_module_that_dies_says_why(self):
+        with inside(self.place.namespace(0)):
+            other = socket.create_server(("0.0.0.0", 6000))
+        with self.assertRaisesRegex(PlaceError, "app-ingress at PoP 0.*\n.*6000.*in use"):
+            self.app.commit(flows_of(self.network))
+        self.assertEqual(self.app.running, {})
+        other.close()
+        self.app.commit(flows_of(self.network))
+
+    def test_who_runs_it_is_alone(self):
+        with self.assertRaisesRegex(Busy, str(os.getpid())):
+            Journal(self.journal.folder)
+
+    def test_a_shape_that_cannot_be_had_is_an_error(self):
+        with self.assertRaisesRegex(PlaceError, "dev nothing"):
+            self.place.sides["0-1"][0].device = "nothing"
+            self.place.set_link("0-1", Link(0, 1, 5))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class Killed(unittest.TestCase):
+    def test_the_next_start_clears_what_is_left(self):
+        tag = f"k{os.getpid() % 100000:05}"
+        with tempfile.TemporaryDirectory() as folder:
+            code = (f"import sys; sys.path[:0] = [{str(ROOT / 'cli')!r}, {str(ROOT / 'tests/cli')!r}]\n"
+                    "from deployment_test import *\n"
+                    f"place = NamespacePlace(Journal(Path({folder!r})), BIN, {tag!r})\n"
+                    "place.setup(network_of())\n"
+                    "app = Deployment(place, place.network.apps['app'], Ports())\n"
+                    "app.commit(flows_of(place.network))\n"
+                    "print(*(p.popen.pid for p in app.running.values()), flush=True)\n"
+                    "signal.pause()\n")
+            with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as victim:
+                pids = [int(word) for word in victim.stdout.readline().split()]
+                victim.send_signal(signal.SIGKILL)
+            self.assertEqual(len(pids), 4)
+            self.assertTrue([n for n in os.listdir(NETNS_FOLDER) if n.startswith(f"{tag}.")])
+            journal = Journal(Path(folder))
+            journal.clear()
+            journal.close()
+            self.assertFalse([n for n in os.listdir(NETNS_FOLDER) if n.startswith(f"{tag}.")])
+            for pid in pids:
+                self.assertFalse(Path(f"/proc/{pid}").exists() and
+                                 "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    unittest.main()
