@@ -5,6 +5,7 @@ programs must be built."""
 import hashlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -161,6 +162,24 @@ class Deploying(unittest.TestCase):
     def test_who_runs_it_is_alone(self):
         with self.assertRaisesRegex(Busy, str(os.getpid())):
             Journal(self.journal.folder)
+
+    def ping_ms(self):
+        """The round trip from PoP 0 to PoP 1."""
+        said = self.place.run(0, ["ping", "-c", "3", "-i", "0.05", self.place.address("0-1", 1)])
+        return float(re.search(r"rtt [^=]*= ([0-9.]+)/", said)[1])
+
+    def test_a_link_changes(self):
+        self.assertLess(self.ping_ms(), 5)
+        self.place.set_link("0-1", Link(0, 1, 50, delay_ms=10))
+        self.assertGreater(self.ping_ms(), 19)
+        self.assertLess(self.ping_ms(), 30)
+        self.place.set_link("0-1", Link(0, 1, 50, delay_ms=1))
+        self.assertLess(self.ping_ms(), 10)
+        self.place.set_link_up("0-1", False)
+        with self.assertRaises(PlaceError):
+            self.ping_ms()
+        self.place.set_link_up("0-1", True)
+        self.assertLess(self.ping_ms(), 10)
 
     def test_a_shape_that_cannot_be_had_is_an_error(self):
         with self.assertRaisesRegex(PlaceError, "dev nothing"):

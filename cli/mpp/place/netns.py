@@ -13,14 +13,12 @@ import ctypes
 import ipaddress
 import json
 import os
-import re
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Optional, Sequence
 
-from ..journal import Journal, start_time
+from ..journal import Journal
 from ..model import INTERFACE_CHARS_MAX, Link, Network, Pop, PopId
 from . import shape
 from .base import Channel, Place, PlaceError, Running
@@ -215,10 +213,7 @@ class NamespacePlace(Place):
         return name
 
     def _is_emulated(self, name: str) -> bool:
-        return self.emulator is not None and name in {l["name"] for l in self._emulator_links()}
-
-    def _emulator_links(self) -> list[dict]:
-        return [{"name": name} for name in self.emulator.stats()]
+        return self.emulator is not None and name in self.emulator.stats()
 
     def set_link(self, name: str, link: Link) -> None:
         if self._is_emulated(name):
