@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Sequence
 
 from .model import App, Arc, PopId
-from .plan import Flow
+from .plan import Flow, arc_rates
 
 RATIO_MAX = 1_000_000
 INGRESS, PROXY, EGRESS = "mpp_adv_ingress", "mpp_dataplane_proxy", "mpp_adv_egress"
@@ -40,8 +40,8 @@ class Module:
 
 @dataclass
 class Layout:
-    """The modules of one application for one set of flows. `ports` are those of its arcs, which another
-    layout over the same arcs keeps."""
+    """The modules of one application for one set of flows. `addresses`: where the head of each arc
+    listens; they stay while only rates change."""
 
     app: App
     ingress: Module
@@ -53,14 +53,6 @@ class Layout:
     @property
     def modules(self) -> list[Module]:
         return [self.egress, *self.proxies.values(), self.ingress]
-
-
-def arc_rates(flows: Sequence[Flow]) -> dict[Arc, float]:
-    rates: dict[Arc, float] = {}
-    for flow in flows:
-        for arc in flow.arcs:
-            rates[arc] = rates.get(arc, 0) + flow.rate_kbit
-    return rates
 
 
 def ratios(rates_kbit: dict[Arc, float]) -> dict[Arc, int]:

@@ -9,17 +9,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Optional, Sequence
 
-from .deploy import (EGRESS, INGRESS, Address, Layout, Module, arc_rates, changed_ratios, lay_out,
+from .deploy import (EGRESS, INGRESS, Address, Layout, Module, changed_ratios, lay_out,
                      set_ratios)
 from .model import App, Arc
 from .place.base import Place, PlaceError, Running
-from .plan import Flow
+from .plan import Flow, arc_rates
 from .ports import Ports
 
 COMM_HOST = "127.0.0.1"
 ASK_LIMIT_S = 15  # above what update_topo may take
 START_LIMIT_S = 10
-CLOSE_LIMIT_S = 5
 LOG_LINES = 3  # of a module that died, shown
 
 
@@ -50,7 +49,8 @@ class Deployment:
 
     def check(self) -> dict[str, str]:
         """Of each module: "ready", or what is missing."""
-        return {module.name: self._health(module) for module in self._modules()}
+        modules = self.layout.modules if self.layout else []
+        return {module.name: self._health(module)[1] for module in modules}
 
     def reset(self) -> int:
         """Ends all streams; how many those were."""
@@ -62,13 +62,7 @@ class Deployment:
         self._forget(self.layout)
         self.layout = None
 
-    def dead(self) -> list[str]:
-        return [name for name, process in self.running.items() if not process.is_alive()]
-
     # ---- asking modules ----
-
-    def _modules(self) -> list[Module]:
-        return self.layout.modules if self.layout else []
 
     def _ask(self, module: Module, op: str, **arguments: object) -> dict:
         where = f"{module.name} at PoP {module.pop}: {op}"
@@ -89,12 +83,13 @@ class Deployment:
             return ""
         return "; it has ended, and said last:\n  " + "\n  ".join(process.log_lines(LOG_LINES))
 
-    def _health(self, module: Module) -> str:
+    def _health(self, module: Module) -> tuple[bool, str]:
+        """Does it answer, and "ready" or what is missing."""
         try:
             reply = self._ask(module, "health_check")
         except PlaceError as error:
-            return str(error)
-        return "ready" if reply["ready"] else "; ".join(reply["degraded"]) or "not ready"
+            return False, str(error)
+        return True, "ready" if reply["ready"] else "; ".join(reply["degraded"]) or "not ready"
 
     # ---- starting and ending ----
 
@@ -103,26 +98,18 @@ class Deployment:
             self.running[module.name] = self.place.start(module.pop, module.name,
                                                          command(self.app, module))
 
-    def _wait_ready(self, modules: Sequence[Module], limit_s: float = START_LIMIT_S) -> None:
-        deadline = time.monotonic() + limit_s
-        for module in modules:
-            while (said := self._health(module)) != "ready":
-                self._check_alive(modules)
-                if time.monotonic() > deadline:
-                    raise PlaceError(f"{module.name} at PoP {module.pop} is not ready: {said}")
-                time.sleep(0.01)
-
-    def _wait_live(self, modules: Sequence[Module]) -> None:
-        """They listen: a proxy is ready only once an ingress has come."""
+    def _wait(self, modules: Sequence[Module], needs_way: bool) -> None:
+        """Until all answer; with `needs_way`, until all are ready: a proxy is only once an ingress has
+        come."""
         deadline = time.monotonic() + START_LIMIT_S
         for module in modules:
             while True:
-                self._check_alive(modules)
-                with contextlib.suppress(PlaceError):
-                    self._ask(module, "health_check")
+                answers, said = self._health(module)
+                if said == "ready" or (answers and not needs_way):
                     break
+                self._check_alive(modules)
                 if time.monotonic() > deadline:
-                    raise PlaceError(f"{module.name} at PoP {module.pop} does not answer")
+                    raise PlaceError(f"{module.name} at PoP {module.pop} is not ready: {said}")
                 time.sleep(0.01)
 
     def _check_alive(self, modules: Sequence[Module]) -> None:
@@ -155,7 +142,7 @@ class Deployment:
         layout = self._lay_out(flows)
         try:
             self._start(layout.modules)
-            self._wait_ready(layout.modules)
+            self._wait(layout.modules, needs_way=True)
         except BaseException:
             self._close(list(self.running.values()))
             self._forget(layout)
@@ -181,7 +168,7 @@ class Deployment:
                                              if m.name in self.running]))
             proxies = list(new.proxies.values())
             self._start(proxies)
-            self._wait_live(proxies)
+            self._wait(proxies, needs_way=False)
             for end, addresses, more in ((old.egress, new.egress.listens, {}),
                                          (old.ingress, new.ingress.backends, {"wait": True})):
                 self._ask(end, "update_topo_pre", addresses=listed(addresses), **more)

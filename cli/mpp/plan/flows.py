@@ -10,7 +10,7 @@ the one before:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import numpy as np
 
@@ -38,6 +38,15 @@ class Flow:
         return [self.arcs[0].tail, *(arc.head for arc in self.arcs)]
 
 
+def arc_rates(flows: Iterable[Flow]) -> dict[Arc, float]:
+    """What all of them together have on each arc, in kbit/s."""
+    rates: dict[Arc, float] = {}
+    for flow in flows:
+        for arc in flow.arcs:
+            rates[arc] = rates.get(arc, 0) + flow.rate_kbit
+    return rates
+
+
 @dataclass(frozen=True)
 class Plan:
     """`rate_kbit_bound`: no plan can give more to all together. Paths are the widest first."""
@@ -60,12 +69,7 @@ class Plan:
         return max(0.0, 1 - self.rate_kbit_total / self.rate_kbit_bound)
 
     def arc_rates_kbit(self) -> dict[Arc, float]:
-        rates: dict[Arc, float] = {}
-        for flows in self.flows.values():
-            for flow in flows:
-                for arc in flow.arcs:
-                    rates[arc] = rates.get(arc, 0) + flow.rate_kbit
-        return rates
+        return arc_rates(flow for flows in self.flows.values() for flow in flows)
 
 
 class Infeasible(Exception):

@@ -239,14 +239,14 @@ void path_on_acked_again(struct path *p, uint64_t now_us)
  * came long ago. */
 static void take_late(struct path *p, uint64_t sent_us, uint64_t now_us)
 {
-	struct rate_mark mark = {.delivered_us = p->delivered_us,
+	struct rate_mark mark = {.delivered_bytes = p->delivered_bytes,
+				 .delivered_us = p->delivered_us,
 				 .first_sent_us = p->first_sent_us};
 	uint64_t late_bytes = p->late_bytes;
 
 	path_on_arrived(p, sent_us);
 	if (p->late_us || p->rate_Bps > 0 || late_bytes == 0)
 		return;
-	mark.delivered_bytes = p->delivered_bytes;
 	p->delivered_bytes += late_bytes;
 	mark.is_app_limited = p->delivered_bytes < p->app_limited_until;
 	p->delivered_us = now_us;
