@@ -240,11 +240,17 @@ def net(arguments):
         yield "tests/net/run.py", lambda: scenarios(ASAN, options, NET_LIMIT_S[arguments.long])
 
 
+def scenarios_at_once(variant):
+    """Under TSan one keeps two processors busy, and what has a time limit would wait for the other."""
+    processors = os.cpu_count() or 1
+    return max(processors // 2, 1) if variant == TSAN else processors
+
+
 def scenarios(variant, options, limit_s):
     print(f"    tests/net/run.py on {variant}/bin", flush=True)
     sudo = [] if os.geteuid() == 0 else ["sudo", "env", *map("=".join, SANITIZERS.items())]
     words = [*sudo, sys.executable, "tests/net/run.py", "--bin-dir", variant / "bin",
-             "--jobs", os.cpu_count() or 1, *options]
+             "--jobs", scenarios_at_once(variant), *options]
     result = counted(run(words, limit_s, is_live=True))
     result.output = ""  # was shown
     return result

@@ -101,9 +101,10 @@
  * in half a second. */
 #define PATH_CAP_FIRST_BYTES (64u * KIB)
 /* A path is far from so much RTT on. TCP's first window is ten segments: what is more on a far path
- * waits for a round trip, and holds up what the others carry. */
+ * waits for a round trip, and holds up what the others carry; two of the ten are left to frames
+ * without payload, which go alone. */
 #define PATH_FAR_MS 12u
-#define PATH_CAP_FIRST_FAR_BYTES (14u * KIB)
+#define PATH_CAP_FIRST_FAR_BYTES (11u * KIB)
 #define PATH_FRAME_FIRST_BYTES (16u * KIB)
 /* Until its first probe has come back a path counts as so slow, beside others that are known. */
 #define PATH_RTT_UNKNOWN_MS 1000u

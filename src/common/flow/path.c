@@ -109,16 +109,29 @@ static void update_limits(struct path *p)
 			       2 * (uint64_t)p->frame_bytes);
 }
 
+static void set_delivered(struct path *p, uint64_t now_us)
+{
+	p->delivered_us = now_us;
+	p->delivered_then_bytes = p->delivered_bytes;
+}
+
+static struct rate_mark mark_of(const struct path *p)
+{
+	return (struct rate_mark){
+		.delivered_bytes = p->delivered_then_bytes,
+		.delivered_us = p->delivered_us,
+		.first_sent_us = p->first_sent_us,
+		.is_app_limited = p->delivered_bytes < p->app_limited_until,
+	};
+}
+
 void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mark *mark)
 {
 	if (path_load_bytes(p) == 0) {
 		p->first_sent_us = now_us;
-		p->delivered_us = now_us;
+		set_delivered(p, now_us);
 	}
-	mark->delivered_bytes = p->delivered_bytes;
-	mark->delivered_us = p->delivered_us;
-	mark->first_sent_us = p->first_sent_us;
-	mark->is_app_limited = p->delivered_bytes < p->app_limited_until;
+	*mark = mark_of(p);
 	p->inflight_bytes += len;
 }
 
@@ -189,7 +202,8 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
 	p->inflight_bytes -= len;
 	path_on_arrived(p, sent_us);
 	p->delivered_bytes += len;
-	p->delivered_us = p->progress_us = now_us;
+	p->progress_us = now_us;
+	set_delivered(p, now_us);
 	p->first_sent_us = sent_us;
 	if (sent_us >= p->ack_sent_us) {
 		p->ack_sent_us = sent_us;
@@ -236,22 +250,20 @@ void path_on_acked_again(struct path *p, uint64_t now_us)
 
 /* The late bytes are there too when the probe was sent after them. On a path that is always
  * overtaken there is nothing else to measure; on another they would count twice, for perhaps they
- * came long ago. */
+ * came long ago. How long the probe was put off says nothing about the path. */
 static void take_late(struct path *p, uint64_t sent_us, uint64_t now_us)
 {
-	struct rate_mark mark = {.delivered_bytes = p->delivered_bytes,
-				 .delivered_us = p->delivered_us,
-				 .first_sent_us = p->first_sent_us};
-	uint64_t late_bytes = p->late_bytes;
+	uint64_t late_us = p->late_us, late_bytes = p->late_bytes;
+	struct rate_mark mark;
 
 	path_on_arrived(p, sent_us);
 	if (p->late_us || p->rate_Bps > 0 || late_bytes == 0)
 		return;
 	p->delivered_bytes += late_bytes;
-	mark.is_app_limited = p->delivered_bytes < p->app_limited_until;
-	p->delivered_us = now_us;
+	mark = mark_of(p);
+	sample_rate(p, &mark, late_us, now_us - (sent_us - late_us));
+	set_delivered(p, now_us);
 	p->first_sent_us = sent_us;
-	sample_rate(p, &mark, sent_us, now_us);
 	if (p->rate_Bps > 0)
 		update_limits(p);
 }

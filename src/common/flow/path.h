@@ -65,7 +65,9 @@ struct path {
 	/* estimator */
 	struct bucket_max rate;
 	struct bucket_max rtt_inverse; /* max of -rtt: the minimum, by the same code */
-	uint64_t delivered_bytes, delivered_us, first_sent_us;
+	uint64_t delivered_bytes, first_sent_us;
+	uint64_t delivered_us;	       /* when the last whole segment was, or a burst began, */
+	uint64_t delivered_then_bytes; /* and delivered_bytes at that time */
 	uint64_t ack_sent_us; /* of the newest bytes in the ACK that is being taken; 0: none */
 	bool ack_is_app_limited;
 	uint64_t app_limited_until; /* delivered_bytes at which samples count again */

@@ -72,10 +72,14 @@ static void enter_path(struct segment *s, struct path *p, uint64_t now_us)
 }
 
 /* Of a lost one, for which nobody waits as long as for one that may be late: its acknowledgement
- * may still come, as those of others did. */
+ * may still come, as those of others did, or as it would behind a queue of the usual length. A
+ * path that has just started may have filled a longer one. */
 static void expect_soon(struct segment *s)
 {
-	s->due_us = min_u64(s->due_us, s->sent_us + s->path->rtt_us);
+	uint64_t rtt_us =
+		min_u64(s->path->rtt_us, path_base_us(s->path) + PATH_QUEUE_MS * US_PER_MS);
+
+	s->due_us = min_u64(s->due_us, s->sent_us + rtt_us);
 }
 
 /* The oldest comes first, since the watch looks at that one only. */

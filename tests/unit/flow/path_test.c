@@ -377,10 +377,23 @@ static void a_probe_behind_late_bytes_measures_their_path(void **state)
 	path_on_probed(&p, MS(81), START_US + MS(100)); /* it was sent before them */
 	assert_int_equal(path_load_bytes(&p), LATE_BYTES);
 	assert_int_equal(p.rate_Bps, 0);
-	path_on_probed(&p, MS(179), START_US + MS(200));
+	/* Sent when 400 ms had gone by without one, which is not the path's doing. */
+	path_on_probed(&p, MS(180), START_US + MS(600));
 	assert_int_equal(path_load_bytes(&p), 0);
 	assert_int_equal(p.rate_Bps, LATE_BYTES * 5); /* in 200 ms */
 	assert_true(p.cap_bytes < LATE_BYTES);
+}
+
+/* The first part of a segment arrived, and its rest was late: that is no slower path. */
+static void the_rest_of_a_segment_measures_all_of_it(void **state)
+{
+	struct path p = overtaken_path(START_US + MS(20));
+
+	(void)state;
+	p.delivered_bytes += LATE_BYTES - KIB; /* as sendq.c counts it, without a time */
+	p.late_bytes = KIB;
+	path_on_probed(&p, MS(180), START_US + MS(200));
+	assert_int_equal(p.rate_Bps, LATE_BYTES * 5);
 }
 
 /* As of a lone message that did not fill it. */
@@ -438,6 +451,7 @@ int main(void)
 		cmocka_unit_test(limits_follow_from_rate_and_rtt),
 		cmocka_unit_test(what_was_overtaken_is_still_under_way),
 		cmocka_unit_test(a_probe_behind_late_bytes_measures_their_path),
+		cmocka_unit_test(the_rest_of_a_segment_measures_all_of_it),
 		cmocka_unit_test(late_bytes_of_an_idle_application_give_no_estimate),
 		cmocka_unit_test(room_ends_at_the_cap),
 	};
