@@ -3,6 +3,7 @@
 import random
 import sys
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import networkx
@@ -10,11 +11,13 @@ import networkx
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "cli"))
 
+from mpp.generate import random_network as generated  # noqa: E402
 from mpp.load import load  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
-from mpp.plan import Infeasible, plan  # noqa: E402
+from mpp.plan import Infeasible, plan, shares  # noqa: E402
 
 SEEDS = range(40)
+HAS_MINIMA = (2, 30, 34)  # that can be had
 PART = 1e-5  # that a rate may be off
 MBIT = 1000
 
@@ -99,6 +102,38 @@ class Planned(unittest.TestCase):
 
 def replaced(app, **values):
     return App(**{**app.__dict__, **values})
+
+
+class Large(unittest.TestCase):
+    """What is done where the exact shares would take too long, in networks where they are known."""
+
+    def planned_as_large(self, network):
+        with unittest.mock.patch.object(shares, "EXACT_ARCS", 0):
+            return planned(network)
+
+    def test_total_is_within_the_gap_and_shares_within_a_step(self):
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                network = random_network(seed, has_minima=seed in HAS_MINIMA)
+                exact, made = planned(network), self.planned_as_large(network)
+                Planned.check_fits(self, network, made)
+                self.assertLess(made.gap, shares.GAP + PART)
+                self.assertGreaterEqual(made.rate_kbit_total,
+                                        exact.rate_kbit_total * (1 - shares.GAP - PART))
+                for one, other in zip(sorted_rates(exact), sorted_rates(made)):
+                    self.assertAlmostEqual(one, other, delta=.15 * one + 1)
+
+    check_no_circle = Planned.check_no_circle
+
+    def test_one_of_a_thousand_arcs(self):
+        network = generated(60, 300, 20, has_limits=False)
+        made = planned(network)
+        Planned.check_fits(self, network, made)
+        self.assertLess(made.gap, shares.GAP + PART)
+
+
+def sorted_rates(made):
+    return sorted(made.rate_kbit(app) for app in made.flows)
 
 
 class Alone(unittest.TestCase):
