@@ -76,7 +76,7 @@ bench_helpers := $(addprefix $(O)/bench/,bulk crowd gap packets pingpong)
 programs :=
 
 .PHONY: all programs unit threaded tests debug asan tsan fuzz fuzz-build check check-long
-.PHONY: check-build demo bench bench-paths fmt lint install uninstall clean help FORCE
+.PHONY: check-build demo bench bench-paths bench-cli fmt lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -196,6 +196,9 @@ bench: programs $(bench_helpers)
 
 bench-paths: programs $(bench_helpers)
 	@$(as_root) $(PYTHON) bench/paths.py --bin-dir bin $(ARGS)
+
+bench-cli: programs $(bench_helpers)
+	@$(as_root) $(PYTHON) bench/orchestrator.py --bin-dir bin $(ARGS)
 
 fmt:
 	clang-format -i $(c_files)

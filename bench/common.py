@@ -24,7 +24,7 @@ class Bench:
     """What a part is given: where the programs are, how much to do, where results go."""
 
     def __init__(self, arguments, report, make_lab):
-        self.helpers = arguments.helper_dir.resolve()
+        self.helpers, self.bin_dir = arguments.helper_dir.resolve(), arguments.bin_dir.resolve()
         self.quick, self.runs_wanted = arguments.quick, arguments.runs
         self.patterns = arguments.match
         self.report, self.make_lab = report, make_lab

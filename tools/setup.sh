@@ -8,7 +8,8 @@ build="make gcc libc6-dev pkg-config libuv1-dev libconfig-dev libjansson-dev
 	libhttp-parser-dev libssl-dev"
 run="python3 python3-scipy iproute2 procps nginx curl"
 demo="$build $run"
-check="$demo python3-networkx libcmocka-dev socat iperf3 redis-server redis-tools ethtool"
+check="$demo python3-networkx libcmocka-dev socat iperf3 redis-server redis-tools ethtool mininet
+	openssh-server openssh-client"
 bench="$check haproxy libnginx-mod-stream mptcpize"
 dev="$check clang clang-tidy clang-format cppcheck shellcheck"
 
@@ -61,6 +62,7 @@ disable_new_services()
 		nginx | redis-server | haproxy | iperf3)
 			systemctl --quiet disable "$package" >/dev/null 2>&1 || true
 			;;
+		openssh-server) systemctl --quiet disable ssh >/dev/null 2>&1 || true ;;
 		esac
 	done
 }

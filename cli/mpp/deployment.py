@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Callable, Optional, Sequence
 
 from .deploy import (EGRESS, INGRESS, Address, Layout, Module, changed_ratios, lay_out,
@@ -22,12 +23,27 @@ START_LIMIT_S = 10
 LOG_LINES = 3  # of a module that died, shown
 
 
+@dataclass
+class Hop:
+    """Over one arc, of all tunnels: is it up for all, and the payload bytes along it and against it."""
+
+    is_up: bool = True
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+    def add(self, path: dict) -> None:
+        self.is_up = self.is_up and path["state"] not in ("stalled", "dialling", "down")
+        self.sent_bytes += path.get("sent_bytes", 0)
+        self.received_bytes += path.get("received_bytes", 0)
+
+
 class Deployment:
     """Nothing runs before the first `commit`, and nothing after `close`."""
 
     def __init__(self, place: Place, app: App, ports: Ports):
         self.place, self.app, self.ports = place, app, ports
         self.layout: Optional[Layout] = None
+        self.flows: list[Flow] = []
         self.running: dict[str, Running] = {}  # by the module's name
         self.version = 0
 
@@ -39,10 +55,18 @@ class Deployment:
             raise PlaceError(f"{self.app}: no link leads from PoP {self.app.source} to PoP "
                              f"{self.app.target}")
         rates = arc_rates(flows)
+        said = self._commit(flows, rates)
+        self.flows = list(flows)
+        return said
+
+    def _commit(self, flows: Sequence[Flow], rates: dict[Arc, float]) -> str:
+        dead = self.dead()
+        if self.layout is not None and {self.layout.ingress.name, self.layout.egress.name} & set(dead):
+            self.close()
         if self.layout is None:
             self._begin(flows)
             return f"{len(self.layout.modules)} modules started"
-        if set(rates) == set(self.layout.rates_kbit):
+        if set(rates) == set(self.layout.rates_kbit) and not dead:
             return f"{self._set_weights(rates)} weights set"
         self._go_over(flows)
         return f"{len(self.layout.proxies)} proxies in place of the old"
@@ -60,7 +84,31 @@ class Deployment:
         """Also half a one."""
         self._close([self.running[name] for name in reversed(self.running)])
         self._forget(self.layout)
-        self.layout = None
+        self.layout, self.flows = None, []
+
+    def dead(self) -> list[str]:
+        """The modules that have ended by themselves."""
+        return [name for name, process in self.running.items() if not process.is_alive()]
+
+    def hops(self) -> dict[Arc, Hop]:
+        """What the module before each arc says of it; arcs are missing whose module does not answer."""
+        seen: dict[Arc, Hop] = {}
+        if self.layout is None:
+            return seen
+        arcs = {(arc.tail, str(address)): arc for arc, address in self.layout.addresses.items()}
+        for module in [self.layout.ingress, *self.layout.proxies.values()]:
+            with contextlib.suppress(PlaceError):
+                for path in self._ask(module, "paths")["paths"]:
+                    arc = arcs.get((module.pop, path["peer"]))
+                    if arc is not None and path["side"] == "backend":
+                        seen.setdefault(arc, Hop()).add(path)
+        return seen
+
+    def stats(self) -> dict:
+        """The ingress's; {} when there is none, or it does not answer."""
+        with contextlib.suppress(PlaceError):
+            return self._ask(self.layout.ingress, "stats") if self.layout else {}
+        return {}
 
     # ---- asking modules ----
 
@@ -119,7 +167,7 @@ class Deployment:
 
     def _close(self, processes: Sequence[Running]) -> None:
         with ThreadPoolExecutor(max(1, len(processes))) as pool:
-            list(pool.map(Running.stop, processes))
+            list(pool.map(lambda process: process.stop(), processes))
         gone = {process.name for process in processes}
         self.running = {name: p for name, p in self.running.items() if name not in gone}
 

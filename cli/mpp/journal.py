@@ -10,10 +10,13 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Sequence
 
 END_S = 3.0  # for SIGTERM to work before SIGKILL
+UNDO_LIMIT_S = 30
+UNDO_AT_ONCE = 32
 
 
 class Busy(Exception):
@@ -43,6 +46,22 @@ def _end_processes(pids: list[int], starts: list[int]) -> None:
             time.sleep(0.01)
 
 
+def _undo(entry: dict) -> Optional[str]:
+    """None, or why it could not be."""
+    try:
+        done = subprocess.run(entry["argv"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", check=False, timeout=UNDO_LIMIT_S,
+                              start_new_session=True)
+    except OSError as error:
+        return f"{entry['what']}: {error}"
+    except subprocess.TimeoutExpired:
+        return f"{entry['what']}: not done after {UNDO_LIMIT_S} s"
+    if done.returncode == 0:
+        return None
+    said = done.stderr.strip() or f"exit code {done.returncode}"
+    return f"{entry['what']}: {said.splitlines()[-1]}"
+
+
 class Journal:
     """Holds the lock until `close`."""
 
@@ -68,6 +87,10 @@ class Journal:
     def add_process(self, pid: int) -> None:
         self.add("process", pid=pid, start=start_time(pid))
 
+    def add_undo(self, what: str, argv: Sequence[str]) -> None:
+        """A command that takes away what is about to be made. It may find nothing of it."""
+        self.add("undo", what=what, argv=list(argv))
+
     def entries(self, kind: str) -> Iterator[dict]:
         """Also when the last line is half one: its writer was killed before it made anything."""
         if not self.path.exists():
@@ -78,8 +101,10 @@ class Journal:
                 if entry["kind"] == kind:
                     yield entry
 
-    def clear(self, say: Callable[[str], None] = lambda text: None) -> None:
-        """Ends and deletes all that is listed, and begins an empty list."""
+    def clear(self, say: Callable[[str], None] = lambda text: None) -> list[str]:
+        """Ends and deletes all that is listed, and begins a list of only what could not be undone:
+        what that is, and why."""
+        left = self._undo_all(say)
         processes = [entry for entry in self.entries("process") if entry["start"] is not None]
         _end_processes([p["pid"] for p in processes], [p["start"] for p in processes])
         for entry in self.entries("namespace"):
@@ -87,7 +112,24 @@ class Journal:
                 subprocess.run(["ip", "netns", "delete", entry["name"]], check=False,
                                capture_output=True)
                 say(f"cleared namespace {entry['name']}")
-        self.path.unlink(missing_ok=True)
+        self._keep([entry for entry, _ in left])
+        return [why for _, why in left]
+
+    def _undo_all(self, say: Callable[[str], None]) -> list[tuple[dict, str]]:
+        entries = list(self.entries("undo"))
+        with ThreadPoolExecutor(UNDO_AT_ONCE) as pool:
+            complaints = list(pool.map(_undo, entries))
+        for entry, why in zip(entries, complaints):
+            say(f"not cleared: {why}" if why else f"cleared {entry['what']}")
+        return [(entry, why) for entry, why in zip(entries, complaints) if why]
+
+    def _keep(self, entries: Sequence[dict]) -> None:
+        if not entries:
+            self.path.unlink(missing_ok=True)
+            return
+        new = self.path.with_suffix(".new")
+        new.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+        new.replace(self.path)
 
     def close(self) -> None:
         self.lock.close()

@@ -12,7 +12,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Optional, Sequence, Union
+from types import MappingProxyType
+from typing import Any, Mapping, Optional, Sequence, Union
 
 KBIT_PER_MBIT = 1000
 PORT_MAX = 65535
@@ -226,14 +227,17 @@ class Network:
             self.links[self._free_name(link)] = link
         self.apps = {app.name: app for app in apps}
 
-    def arcs(self) -> list[Arc]:
-        """The directions that links have, each with the whole bandwidth."""
+    def arcs(self, less_kbit: Mapping[tuple[str, PopId], float] = MappingProxyType({})
+             ) -> list[Arc]:
+        """The directions that links have, each with the whole bandwidth, less what is said for its
+        (link, tail). A direction of which nothing is left is none."""
         arcs = []
         for name, link in self.links.items():
-            rate_kbit = link.bandwidth_mbit * KBIT_PER_MBIT
-            arcs.append(Arc(link.a, link.b, name, rate_kbit))
-            if not link.is_one_way:
-                arcs.append(Arc(link.b, link.a, name, rate_kbit))
+            ends = [(link.a, link.b)] if link.is_one_way else [(link.a, link.b), (link.b, link.a)]
+            for tail, head in ends:
+                rate_kbit = link.bandwidth_mbit * KBIT_PER_MBIT - less_kbit.get((name, tail), 0)
+                if rate_kbit > 0:
+                    arcs.append(Arc(tail, head, name, rate_kbit))
         return arcs
 
     def _check_pops(self, owner: object, *names: str) -> None:

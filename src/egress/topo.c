@@ -28,7 +28,7 @@ struct leavers {
 	json_int_t cut;	 /* closed without having been drained */
 };
 
-/* It leaves as soon as it may, and is cut when it is late. */
+/* It leaves as soon as it may, and is cut when it is late, or does not get on. */
 static void look_at_leaver(struct leg *leg, bool may_leave, bool is_late, struct leavers *l)
 {
 	if (!leg->path) { /* it has not been up yet, and is not to come into use */
@@ -40,7 +40,7 @@ static void look_at_leaver(struct leg *leg, bool may_leave, bool is_late, struct
 		leg->is_leaving = true;
 		end_drain_path(&leg->tunnel->end, leg->path);
 	}
-	if (leg->is_leaving && (leg->is_drained || is_late)) {
+	if (leg->is_leaving && (leg->is_drained || is_late || leg->path->is_given_up)) {
 		l->cut += !leg->is_drained;
 		leg_close(leg);
 	} else {

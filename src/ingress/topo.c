@@ -55,7 +55,8 @@ json_t *ingress_are_up(void *user, bool is_late)
 	return NULL;
 }
 
-/* Those that leave are drained, once another is up, and closed, or closed when it is late. */
+/* Those that leave are drained, once another is up, and closed; or closed when it is late, or when
+ * they do not get on. */
 json_t *ingress_are_gone(void *user, bool is_late)
 {
 	struct ingress_worker *iw = user;
@@ -67,7 +68,7 @@ json_t *ingress_are_gone(void *user, bool is_late)
 		if (b->state != BACKEND_LEAVING)
 			continue;
 		ingress_drain_backend(b);
-		if (b->is_drained || is_late) {
+		if (b->is_drained || is_late || (b->path && b->path->is_given_up)) {
 			cut += !b->is_drained;
 			ingress_close_backend(b);
 		} else {

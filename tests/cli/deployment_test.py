@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "cli"))
 
 from mpp.deployment import Deployment  # noqa: E402
-from mpp.journal import Busy, Journal  # noqa: E402
+from mpp.journal import Busy, Journal, start_time  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
 from mpp.place.base import PlaceError  # noqa: E402
 from mpp.place.netns import NETNS_FOLDER, NamespacePlace, inside  # noqa: E402
@@ -42,6 +42,10 @@ def network_of(*left_out):
 
 def flows_of(network):
     return plan(network, list(network.apps.values())).flows["app"]
+
+
+def pids_in(journal):
+    return [entry["pid"] for entry in journal.entries("process")]
 
 
 class Stream:
@@ -88,13 +92,15 @@ class Stream:
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
 class Deploying(unittest.TestCase):
+    kind = NamespacePlace
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.journal = Journal(Path(folder.name))
         self.addCleanup(self.journal.close)
         self.tag = f"t{os.getpid() % 100000:05}"
-        self.place = NamespacePlace(self.journal, BIN, self.tag)
+        self.place = self.kind(self.journal, BIN, self.tag)
         self.network = network_of()
         self.addCleanup(self.place.destroy)
         self.place.setup(self.network)
@@ -186,15 +192,57 @@ class Deploying(unittest.TestCase):
             self.place.sides["0-1"][0].device = "nothing"
             self.place.set_link("0-1", Link(0, 1, 5))
 
+    def test_what_has_ended_is_forgotten(self):
+        self.app.commit(flows_of(self.network))
+        for left_out in ("1-3", "1-2", "1-3"):
+            self.app.commit(flows_of(network_of(left_out)))
+        self.assertEqual(self.place.processes, set(self.app.running.values()))
+        self.app.close()
+        self.assertEqual(self.place.processes, set())
+
+    def assert_all_reach_all(self):
+        addresses = [str(side.address.ip) for sides in self.place.sides.values() for side in sides]
+        for pop in self.network.pops:
+            for address in addresses:
+                self.place.run(pop, ["ping", "-c", "1", "-W", "2", address])
+
+    def test_routes(self):
+        # 0 and 3 lack three links, 1 and 2 lack two; each link has two addresses.
+        self.assertEqual(self.place.route(), 2 * (3 + 3 + 2 + 2))
+        self.assert_all_reach_all()
+        self.assertEqual(self.place.route(), 20)
+        self.place.set_link_up("0-1", False)
+        self.place.set_link("0-1", Link(0, 1, 80, delay_ms=1))
+        with self.assertRaises(PlaceError):
+            self.ping_ms()
+        self.place.set_link_up("0-1", True)
+        self.assert_all_reach_all()
+
+    def test_it_leaves_nothing(self):
+        self.place.set_link("0-1", Link(0, 1, 80, delay_ms=1))
+        self.app.commit(flows_of(self.network))
+        pids = pids_in(self.journal)
+        devices = {side.device for sides in self.place.sides.values() for side in sides}
+        self.assertEqual(len(self.namespaces()), 5)
+        self.assertFalse(devices & set(os.listdir("/sys/class/net")))
+        self.place.destroy()
+        self.assertEqual(self.namespaces(), [])
+        self.assertFalse(devices & set(os.listdir("/sys/class/net")))
+        self.assertEqual([pid for pid in pids if start_time(pid)], [])
+        self.assertEqual(pids_in(self.journal), [])
+
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
 class Killed(unittest.TestCase):
+    kind = NamespacePlace
+
     def test_the_next_start_clears_what_is_left(self):
         tag = f"k{os.getpid() % 100000:05}"
         with tempfile.TemporaryDirectory() as folder:
             code = (f"import sys; sys.path[:0] = [{str(ROOT / 'cli')!r}, {str(ROOT / 'tests/cli')!r}]\n"
                     "from deployment_test import *\n"
-                    f"place = NamespacePlace(Journal(Path({folder!r})), BIN, {tag!r})\n"
+                    f"from {self.kind.__module__} import {self.kind.__name__} as Kind\n"
+                    f"place = Kind(Journal(Path({folder!r})), BIN, {tag!r})\n"
                     "place.setup(network_of())\n"
                     "app = Deployment(place, place.network.apps['app'], Ports())\n"
                     "app.commit(flows_of(place.network))\n"
@@ -206,12 +254,12 @@ class Killed(unittest.TestCase):
             self.assertEqual(len(pids), 4)
             self.assertTrue([n for n in os.listdir(NETNS_FOLDER) if n.startswith(f"{tag}.")])
             journal = Journal(Path(folder))
+            self.assertLessEqual(set(pids), set(pids_in(journal)))
+            pids = pids_in(journal)
             journal.clear()
             journal.close()
             self.assertFalse([n for n in os.listdir(NETNS_FOLDER) if n.startswith(f"{tag}.")])
-            for pid in pids:
-                self.assertFalse(Path(f"/proc/{pid}").exists() and
-                                 "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"))
+            self.assertEqual([pid for pid in pids if start_time(pid)], [])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import json
+from dataclasses import dataclass
+from collections import deque
 from pathlib import Path
 from typing import BinaryIO, Optional, Sequence
 
@@ -52,6 +54,32 @@ class Channel(abc.ABC):
         """No reply is awaited any more."""
 
 
+def first_links(network: Network, start: PopId) -> dict[PopId, str]:
+    """For each PoP that can be reached: the link that a way there over the fewest links begins with."""
+    ways: dict[PopId, list[tuple[str, PopId]]] = {pop: [] for pop in network.pops}
+    for name, link in network.links.items():
+        ways[link.a].append((name, link.b))
+        ways[link.b].append((name, link.a))
+    first: dict[PopId, str] = {}
+    to_visit = deque([start])
+    while to_visit:
+        here = to_visit.popleft()
+        for name, pop in ways[here]:
+            if pop != start and pop not in first:
+                first[pop] = first.get(here, name)
+                to_visit.append(pop)
+    return first
+
+
+@dataclass(frozen=True)
+class SideSeen:
+    """One end of a link."""
+
+    is_up: bool
+    sent_bytes: int  # Ethernet frames that the link has taken there
+    bandwidth_kbit: Optional[float] = None  # where the kernel shapes them
+
+
 class Place(abc.ABC):
     """A network, from `setup` to `destroy`."""
 
@@ -74,6 +102,11 @@ class Place(abc.ABC):
         """Cuts a link, or joins it again."""
 
     @abc.abstractmethod
+    def route(self) -> int:
+        """Lets every PoP reach the addresses of all others over the fewest links, whatever a link's
+        direction is for applications; how many routes that took. A cut link is not gone around."""
+
+    @abc.abstractmethod
     def address(self, link: str, pop: PopId) -> str:
         """Of this PoP on that link, without its prefix."""
 
@@ -90,8 +123,8 @@ class Place(abc.ABC):
         """To a port of 127.0.0.1 there. ConnectionError when nobody listens."""
 
     @abc.abstractmethod
-    def carried_bytes(self) -> dict[tuple[str, PopId], int]:
-        """What each link has taken from each of its PoPs, Ethernet frames."""
+    def look(self) -> dict[tuple[str, PopId], SideSeen]:
+        """How each link is at each of its PoPs; sides that cannot be seen are missing."""
 
     def log_path(self, name: str) -> Optional[Path]:  # pylint: disable=unused-argument
         """Where that log is on this machine, if it is here."""

@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import ipaddress
 import json
 import os
@@ -21,62 +19,14 @@ from typing import Optional, Sequence
 from ..journal import Journal
 from ..model import INTERFACE_CHARS_MAX, Link, Network, Pop, PopId
 from . import shape
-from .base import Channel, Place, PlaceError, Running
+from .base import Place, PlaceError, SideSeen, first_links
 from .commands import call
 from .emulated import Emulator
+from .local import NETNS_FOLDER, LocalProcess, SocketChannel, inside
 
-NETNS_FOLDER = Path("/run/netns")
-CLONE_NEWNET = 0x40000000
 FIRST_NETWORK = int(ipaddress.ip_address("10.200.0.0"))  # each link has four addresses from here
 LINKS_MAX = 1 << 14
-STOP_LIMIT_S = 5
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-@contextlib.contextmanager
-def inside(namespace: str):
-    """Moves the calling thread only, so that its sockets and children are made there."""
-    with open("/proc/thread-self/ns/net", "rb") as home:
-        with open(NETNS_FOLDER / namespace, "rb") as there:
-            _set_namespace(there.fileno())
-        try:
-            yield
-        finally:
-            _set_namespace(home.fileno())
-
-
-def _set_namespace(fd: int) -> None:
-    if LIBC.setns(fd, CLONE_NEWNET) != 0:
-        raise PlaceError(f"cannot enter a namespace: {os.strerror(ctypes.get_errno())}")
-
-
-class LocalProcess(Running):
-    def __init__(self, name: str, pop: PopId, log: Path, popen: subprocess.Popen):
-        self.name, self.pop, self.log, self.popen = name, pop, log, popen
-
-    def is_alive(self) -> bool:
-        return self.popen.poll() is None
-
-    def log_lines(self, count: int) -> list[str]:
-        return self.log.read_text(errors="replace").splitlines()[-count:]
-
-    def stop(self) -> None:
-        if self.is_alive():
-            self.popen.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(STOP_LIMIT_S)
-                return
-            self.popen.kill()
-        self.popen.wait()
-
-
-class SocketChannel(Channel):
-    def __init__(self, connection: socket.socket):
-        self.connection = connection
-        self.reader, self.writer = connection.makefile("rb"), connection.makefile("wb")
-
-    def close(self) -> None:
-        self.connection.close()
+SETTINGS = Path("/proc/sys/net")  # of the namespace that the reader is in
 
 
 class Side:
@@ -93,9 +43,11 @@ class NamespacePlace(Place):
         self.journal, self.bin_dir, self.tag = journal, bin_dir, tag
         self.network: Network = Network([Pop(0)], [], [])
         self.sides: dict[str, tuple[Side, Side]] = {}
-        self.processes: list[LocalProcess] = []
+        self.processes: set[LocalProcess] = set()  # those that have not been stopped
         self.emulator: Optional[Emulator] = None
         self.has_netem = False
+        self.cut: set[str] = set()  # names of links
+        self.is_routed = False
 
     # ---- names ----
 
@@ -117,7 +69,7 @@ class NamespacePlace(Place):
         self.network = network
         try:
             for pop in network.pops:
-                self._make_namespace(self.namespace(pop))
+                self._make_pop(pop)
             self.has_netem = self._try_netem()
             self._name_sides()
             for name, link in network.links.items():
@@ -126,11 +78,15 @@ class NamespacePlace(Place):
             self.destroy()
             raise
 
-    def _make_namespace(self, name: str) -> None:
+    def _make_pop(self, pop: PopId) -> None:
+        self._make_namespace(self.namespace(pop))
+
+    def _make_namespace(self, name: str, pid: Optional[int] = None) -> None:
+        """A new one, or that of a process: the name keeps it when the process has ended."""
         if (NETNS_FOLDER / name).exists():
             raise PlaceError(f"namespace {name} is there already, and not ours")
         self.journal.add("namespace", name=name)
-        call(["ip", "netns", "add", name])
+        call(["ip", "netns", *(["add", name] if pid is None else ["attach", name, pid])])
         call(["ip", "-n", name, "link", "set", "lo", "up"])
 
     def _try_netem(self) -> bool:
@@ -222,6 +178,7 @@ class NamespacePlace(Place):
             a = self.sides[name][0]
             call(["ip", "-n", self.namespace(a.pop), "link", "delete", a.device])
             self._join_emulated(name, link)
+            self.set_link_up(name, name not in self.cut)
         else:
             for side in self.sides[name]:
                 shape.shape(self._tc(self.namespace(side.pop)), side.device, link)
@@ -231,16 +188,53 @@ class NamespacePlace(Place):
         for side in self.sides[name]:
             call(["ip", "-n", self.namespace(side.pop), "link", "set", side.device,
                   "up" if is_up else "down"])
+        (self.cut.discard if is_up else self.cut.add)(name)
+        if is_up and self.is_routed:  # the kernel forgot the routes of an interface that went down
+            for side in self.sides[name]:
+                self._route_from(side.pop)
 
     def destroy(self) -> None:
-        for process in self.processes:
+        for process in list(self.processes):
             process.stop()
-        self.processes.clear()
         if self.emulator is not None:
             self.emulator.stop()
             self.emulator = None
         self.sides.clear()
+        self.cut.clear()
+        self.is_routed = False
         self.journal.clear()
+
+    # ---- routes ----
+
+    def route(self) -> int:
+        self.is_routed = True
+        for pop in self.network.pops:
+            self._let_forward(pop)
+        return sum(self._route_from(pop) for pop in self.network.pops)
+
+    def _let_forward(self, pop: PopId) -> None:
+        """Also what would not go back the way it came: of several shortest ways, each PoP has its own."""
+        with inside(self.namespace(pop)):
+            for setting in SETTINGS.glob("ipv[46]/conf/all/forwarding"):
+                setting.write_text("1", encoding="ascii")
+            for setting in SETTINGS.glob("ipv4/conf/*/rp_filter"):
+                setting.write_text("0", encoding="ascii")
+
+    def _route_from(self, pop: PopId) -> int:
+        """To all but its neighbours on the same link, and not over links that are cut."""
+        routes = []
+        first = {to: name for to, name in first_links(self.network, pop).items()
+                 if name not in self.cut}
+        for a, b in self.sides.values():
+            routes += [f"route replace {side.address.ip} {self._first_hop(pop, first[side.pop])}\n"
+                       for side in (a, b) if pop not in (a.pop, b.pop) and side.pop in first]
+        call(["ip", "-n", self.namespace(pop), "-batch", "-"], "".join(routes))
+        return len(routes)
+
+    def _first_hop(self, pop: PopId, link: str) -> str:
+        a, b = self.sides[link]
+        own, other = (a, b) if a.pop == pop else (b, a)
+        return f"via {other.address.ip} dev {own.device}"
 
     # ---- programs ----
 
@@ -253,8 +247,8 @@ class NamespacePlace(Place):
             popen = subprocess.Popen([str(program), *argv[1:]], stdin=subprocess.DEVNULL,
                                      stdout=output, stderr=output, start_new_session=True)
         self.journal.add_process(popen.pid)
-        process = LocalProcess(name, pop, log, popen)
-        self.processes.append(process)
+        process = LocalProcess(name, pop, log, popen, self.processes.discard)
+        self.processes.add(process)
         return process
 
     def run(self, pop: PopId, argv: Sequence[str], limit_s: float = 30) -> str:
@@ -264,13 +258,21 @@ class NamespacePlace(Place):
         with inside(self.namespace(pop)):
             return SocketChannel(socket.create_connection(("127.0.0.1", port), limit_s))
 
-    def carried_bytes(self) -> dict[tuple[str, PopId], int]:
-        carried = {}
-        for pop in self.network.pops:
-            said = json.loads(call(["ip", "-n", self.namespace(pop), "-j", "-s", "link", "show"]))
-            sent = {entry["ifname"]: entry["stats64"]["tx"]["bytes"] for entry in said}
-            for name, sides in self.sides.items():
-                for side in sides:
-                    if side.pop == pop and side.device in sent:
-                        carried[name, pop] = sent[side.device]
-        return carried
+    # ---- looking ----
+
+    def look(self) -> dict[tuple[str, PopId], SideSeen]:
+        seen = {}
+        shown = {pop: self._devices(pop) for pop in self.network.pops}
+        for name, sides in self.sides.items():
+            for side in sides:
+                if side.device in shown[side.pop]:
+                    seen[name, side.pop] = shown[side.pop][side.device]
+        return seen
+
+    def _devices(self, pop: PopId) -> dict[str, SideSeen]:
+        said = json.loads(call(["ip", "-n", self.namespace(pop), "-j", "-s", "link", "show"]))
+        rates_kbit = shape.rates_kbit(self._tc(self.namespace(pop)))
+        return {entry["ifname"]: SideSeen(entry["operstate"] == "UP",
+                                          entry["stats64"]["tx"]["bytes"],
+                                          rates_kbit.get(entry["ifname"]))
+                for entry in said}

@@ -56,6 +56,12 @@ def _check(tc: Tc, device: str, link: Link) -> None:
         raise PlaceError(f"{link}: no delay or loss on {device}: this kernel has no netem")
 
 
+def rates_kbit(tc: Tc) -> dict[str, float]:
+    """Of the interfaces that have one."""
+    return {qdisc["dev"]: qdisc["options"]["rate"] * 8 / 1000
+            for qdisc in json.loads(tc("-j", "qdisc", "show")) if qdisc["kind"] == "tbf"}
+
+
 def has_netem(tc: Tc, device: str) -> bool:
     """By a trial on an interface that nobody uses."""
     try:

@@ -4,9 +4,10 @@ in `shares.py`."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Sequence
+from types import MappingProxyType
+from typing import Iterable, Mapping, Sequence
 
-from ..model import KBIT_PER_MBIT, App, Arc, Network
+from ..model import KBIT_PER_MBIT, App, Arc, Network, PopId
 from .graph import Graph
 from .paths import decompose
 from .programme import Demand
@@ -73,8 +74,11 @@ class Infeasible(Exception):
             f"{100 * part:.4g} %; " + (f"the cut is {cut}" if arcs else "no link leads there"))
 
 
-def plan(network: Network, apps: Sequence[App]) -> Plan:
-    arcs, graph = _graph_of(network)
+def plan(network: Network, apps: Sequence[App],
+         less_kbit: Mapping[tuple[str, PopId], float] = MappingProxyType({})) -> Plan:
+    """`less_kbit`: what of each (link, tail) is not to be used."""
+    arcs = network.arcs(less_kbit)
+    graph = _graph_of(network, arcs)
     demands = _demands(network, apps)
     shares = Shares(graph, demands)
     try:
@@ -90,11 +94,10 @@ def plan(network: Network, apps: Sequence[App]) -> Plan:
     return Plan(flows, bound_kbit)
 
 
-def _graph_of(network: Network) -> tuple[list[Arc], Graph]:
+def _graph_of(network: Network, arcs: Sequence[Arc]) -> Graph:
     index = {pop: i for i, pop in enumerate(network.pops)}
-    arcs = network.arcs()
-    return arcs, Graph(len(index), [index[arc.tail] for arc in arcs],
-                       [index[arc.head] for arc in arcs], [arc.rate_kbit for arc in arcs])
+    return Graph(len(index), [index[arc.tail] for arc in arcs], [index[arc.head] for arc in arcs],
+                 [arc.rate_kbit for arc in arcs])
 
 
 def _demands(network: Network, apps: Sequence[App]) -> list[Demand]:

@@ -96,6 +96,7 @@ struct path {
 
 	/* draining */
 	bool owes_drain, has_sent_drain, has_got_drain;
+	bool is_given_up; /* it does not get on, and need not be waited for */
 
 	/* scheduler */
 	double pass; /* payload bytes sent / weight */

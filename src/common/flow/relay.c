@@ -55,6 +55,15 @@ void relay_send_on(struct relay *r, struct hop *h, const struct frame *head, con
 	r->ops->send(h, head, control, data);
 }
 
+/* Frames may come on it. One that stalls while the others say that all has come is not waited for:
+ * what it had was told to be lost when it stalled. */
+static bool is_talking(const struct hop *h)
+{
+	bool is_wanted = !h->relay->is_over[other_side(h->side)];
+
+	return !h->in_done && (is_wanted || !hop_is_stalled(h));
+}
+
 void relay_recount(struct relay *r, enum hop_side side)
 {
 	size_t stay = 0, talking = 0;
@@ -63,7 +72,7 @@ void relay_recount(struct relay *r, enum hop_side side)
 		const struct hop *h = container_of(node, struct hop, node);
 
 		stay += hop_stays(h);
-		talking += !h->in_done;
+		talking += is_talking(h);
 	}
 	r->stay_count[side] = stay;
 	/* Hops that were retired one after another leave a side that is over. */

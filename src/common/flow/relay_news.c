@@ -73,7 +73,7 @@ void relay_on_event(struct relay *r, struct hop *h, const struct frame *head,
 		return;
 	if (head->type != FRAME_PATH_LOST) {
 		h->is_stalled_behind = head->type == FRAME_PATH_STALLED;
-		relay_tell_stalls(r, h->side);
+		relay_recount(r, h->side);
 		return;
 	}
 	/* Two proxies may have several subflows between them, and each tells it. */
@@ -142,7 +142,7 @@ void relay_set_stalled(struct relay *r, struct hop *h, bool is_stalled)
 	h->is_stalled = is_stalled;
 	if (q->current == h)
 		q->current = NULL;
-	relay_tell_stalls(r, h->side);
+	relay_recount(r, h->side);
 }
 
 /* ---- draining ---- */

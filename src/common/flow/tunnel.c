@@ -211,6 +211,7 @@ void tunnel_drain_path(struct tunnel *t, struct path *p)
 {
 	if (p->state == PATH_DRAINING)
 		return;
+	p->is_given_up = p->state == PATH_STALLED;
 	p->state = PATH_DRAINING;
 	p->why = "it is to be closed";
 	p->owes_drain = true;

@@ -187,6 +187,7 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 {
 	bool is_again = now_us - p->stalled_us < HOLD_MEMORY_MS * US_PER_MS && p->stalls > 0;
 
+	p->is_given_up = p->state == PATH_DRAINING;
 	if (p->state != PATH_ACTIVE && p->state != PATH_PARKED)
 		return;
 	if (p->state == PATH_ACTIVE)
@@ -259,9 +260,10 @@ static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 		return since_us + limit_us;
 	if (t->progress_us > since_us + limit_us / 2) {
 		/* One that is closed in order, or soon will be, does not come back. */
-		if (p->state == PATH_GONE || p->state == PATH_DRAINING)
+		if (p->state == PATH_GONE || p->state == PATH_DRAINING) {
+			p->is_given_up = true;
 			tunnel_lose_segments(t, p, now_us);
-		else
+		} else
 			watch_stall(t, p, "what it carries does not arrive", now_us);
 		return NEVER_US;
 	}

@@ -26,13 +26,15 @@ uint32_t stall_look(struct stall *s, const struct stall_look *look)
 {
 	uint64_t patience_us = 2ull * look->rtt_us + STALL_SLACK_MS * US_PER_MS;
 	bool has_progress = look->delivered != s->delivered;
+	/* Unsent and nothing under way: the kernel cannot send, as its interface is down. */
+	bool is_waiting = look->unacked_segments > 0 || look->unsent_bytes > 0;
 	uint64_t limit_us;
 
 	s->delivered = look->delivered;
-	if (look->unacked_segments == 0 || look->is_window_closed) {
+	if (!is_waiting || look->is_window_closed) {
 		s->is_stalled = false;
 		s->since_us = look->now_us;
-		return look->unacked_segments > 0 || look->unsent_bytes > 0 ? SUBFLOW_LOOK_MS : 0;
+		return is_waiting ? SUBFLOW_LOOK_MS : 0;
 	}
 	if (has_progress) {
 		s->is_stalled = false;

@@ -28,7 +28,11 @@ int tcpinfo_look(int fd, struct stall_look *ret)
 	*ret = (struct stall_look){
 		.unacked_segments = info.tcpi_unacked,
 		.unsent_bytes = info.tcpi_notsent_bytes,
-		.is_window_closed = info.tcpi_snd_wnd == 0,
+		/* TCP waits for room for a segment, when nothing is under way (RFC
+		   9293, 3.8.6.2.1). */
+		.is_window_closed =
+			info.tcpi_snd_wnd == 0 ||
+			(info.tcpi_unacked == 0 && info.tcpi_snd_wnd < info.tcpi_snd_mss),
 		.delivered = info.tcpi_delivered,
 		.sent_ms = info.tcpi_last_data_sent,
 		.heard_ms = info.tcpi_last_ack_recv,

@@ -190,6 +190,21 @@ def all_replaced(lab):
     end_both(client, server)
 
 
+def dead_one_replaced(lab, side):
+    """Of the old paths one carries nothing any more, and cannot be drained: nobody waits for it."""
+    chain, client, server = others_prepared(lab, options=["--topo-wait", "100s"])
+    moving = Job(move_both_ways, client, server, 32 * MB, 1)
+    link = getattr(chain, side)[0]
+    node, device = (link.a, link.a_device) if side == "near" else (link.b, link.b_device)
+    node.ip(f"link set {device} down")
+    wait_for(lambda: "stalled" in states(chain.ingress).values(), "the path is stalled")
+    chain.ingress.must("update_topo")
+    chain.egress.must("update_topo")
+    wait_gone_over(chain)
+    moving.result()
+    end_both(client, server)
+
+
 def egress_alone(lab):
     """The ingress does not carry out its part of the change: the old paths stay, and the egress
     says whose. They go when the ingress does so at last."""
@@ -245,7 +260,7 @@ def drained_before(lab):
     chain.egress.must("remove_path", host=far["host"], port=far["port"])
     wait_for(lambda: not chain.ingress.is_whole(), "the path is gone at the ingress, too")
     chain.egress.must("add_path", **far)
-    chain.ingress.wait_ready()
+    wait_for(lambda: set(states(chain.ingress).values()) == {"up"}, "a probe has come back, too")
     chain.proxies[0].freeze()
     begin = time.monotonic()
     reply = chain.ingress.must("remove_path", host=near["host"], port=near["port"])
@@ -289,6 +304,8 @@ def sent_by(module, key):
 SCENARIOS = [
     Scenario("order_of_backup", order_of_backup),
     Scenario("all_replaced", all_replaced),
+    Scenario("dead_near_replaced", dead_one_replaced, ("near",)),
+    Scenario("dead_far_replaced", dead_one_replaced, ("far",)),
     Scenario("egress_alone", egress_alone),
     Scenario("left_for_good", left_for_good),
     Scenario("drained_before", drained_before),

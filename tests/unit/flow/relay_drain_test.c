@@ -37,6 +37,21 @@ static void a_blocked_hop_gets_its_drain_later(void **state)
 	assert_int_equal(f->ends[UP1].sent[1].head.type, FRAME_DATA);
 }
 
+/* An update after a link behind the next proxy has failed. */
+static void one_that_stalls_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	add_all(f, 100);
+	stall(f, DOWN0, true);
+	drain(f, UP0);
+	drain(f, UP1);
+	assert_true(f->ends[UP0].has_drain && f->ends[DOWN1].has_drain);
+	assert_false(f->ends[UP1].has_drain);
+	drain(f, DOWN1);
+	assert_true(f->ends[UP1].has_drain);
+}
+
 /* Begun by either end: `near` are the hops towards it. */
 static void drain_all(struct fixture *f, int near, int far)
 {
@@ -250,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(one_of_several_is_drained_at_once),
 		test(a_blocked_hop_gets_its_drain_later),
+		test(one_that_stalls_is_not_waited_for),
 		test(the_last_one_drains_the_other_side_first),
 		test(an_egress_may_begin_as_well),
 		test(both_ends_may_begin),

@@ -151,7 +151,7 @@ static void so_is_an_end_in_order(void **state)
 	assert_int_equal(f->ends[UP0].count, 2);
 }
 
-/* What it has may be late; but nothing more is to go there, and so nothing waits. */
+/* Nothing more is to go there, and so nothing waits; nor for what it has, which counts as lost. */
 static void where_all_has_gone_out_nothing_stalls(void **state)
 {
 	struct fixture *f = *state;
@@ -161,8 +161,9 @@ static void where_all_has_gone_out_nothing_stalls(void **state)
 	drain(f, UP0);
 	assert_true(f->ends[DOWN0].has_drain);
 	stall(f, DOWN0, true);
-	assert_int_equal(f->ends[UP0].count, 1);
+	assert_int_equal(f->ends[UP0].count, 2);
 	expect_event(&f->ends[UP0], 0, FRAME_PATH_LOST);
+	expect_event(&f->ends[UP0], 1, FRAME_DRAIN);
 }
 
 /* Between two proxies that have no way on: both queues are full, so neither of them is read, and

@@ -203,6 +203,22 @@ static void a_drained_path_goes_without_a_loss(void **state)
 	expect_nothing(w);
 }
 
+static void one_that_does_not_get_on_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+
+	begin_known(w);
+	/* It stalls while it is drained, or has before. */
+	tunnel_drain_path(w->t, w->paths[0]);
+	assert_false(w->paths[0]->is_given_up);
+	tunnel_path_stalled(w->t, w->paths[0], true, w->now_us);
+	assert_true(w->paths[0]->is_given_up);
+	tunnel_path_stalled(w->t, w->paths[1], true, w->now_us);
+	assert_false(w->paths[1]->is_given_up);
+	tunnel_drain_path(w->t, w->paths[1]);
+	assert_true(w->paths[1]->is_given_up);
+}
+
 static void a_drain_from_the_other_end_is_answered(void **state)
 {
 	struct world *w = *state;
@@ -242,6 +258,7 @@ int main(void)
 		initiator_test(a_tail_is_sent_again),
 		initiator_test(a_hop_that_hears_nothing_stalls_its_path),
 		initiator_test(a_drained_path_goes_without_a_loss),
+		initiator_test(one_that_does_not_get_on_is_not_waited_for),
 		initiator_test(a_drain_from_the_other_end_is_answered),
 		initiator_test(redundant_sends_on_every_path),
 	};

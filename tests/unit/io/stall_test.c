@@ -147,6 +147,18 @@ static void a_slow_reader_never_is(void **state)
 	assert_true(s.is_stalled);
 }
 
+static void a_kernel_that_cannot_send_is_stalled(void **state)
+{
+	struct stall s = begun();
+	struct stall_look look = look_at(66);
+
+	(void)state;
+	look.unacked_segments = 0;
+	look.unsent_bytes = 100;
+	assert_int_equal(stall_look(&s, &look), SUBFLOW_LOOK_MS);
+	assert_true(s.is_stalled);
+}
+
 static void nothing_outstanding_ends_the_looking(void **state)
 {
 	struct stall s = begun();
@@ -169,6 +181,7 @@ int main(void)
 		cmocka_unit_test(a_late_byte_is_not_blamed_on_an_old_acknowledgement),
 		cmocka_unit_test(a_peer_that_only_talks_is_stalled),
 		cmocka_unit_test(a_slow_reader_never_is),
+		cmocka_unit_test(a_kernel_that_cannot_send_is_stalled),
 		cmocka_unit_test(nothing_outstanding_ends_the_looking),
 	};
 
