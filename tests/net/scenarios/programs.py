@@ -31,7 +31,7 @@ def iperf(lab, more):
     sums = [(end["sum_sent" + way]["bytes"], end["sum_received" + way]["bytes"])
             for way in ("", "_bidir_reverse") if "sum_sent" + way in end]
     sent, got = max(sums)
-    expect(sent >= wanted and got >= wanted // 4,
+    expect(sent >= wanted and got >= wanted // 10,
            f"of {wanted} bytes {sent} were sent and {got} counted by the receiver")
     for stream in end["streams"]:
         sent, got = stream["sender"]["bytes"], stream["receiver"]["bytes"]

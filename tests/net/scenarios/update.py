@@ -231,6 +231,10 @@ def left_for_good(lab):
     chain.ingress.must("update_topo_pre", addresses=listed(chain.proxy_addresses[2:]))
     wait_for(lambda: states(chain.ingress) == dict(zip(names, ["up", "up", "prepared"])),
              "the third backend is prepared")
+    # Else what is under way on them would show that they stall.
+    move_both_ways(client, server, MB, 0)
+    wait_for(lambda: not any(p["inflight_bytes"] for module in (chain.ingress, chain.egress)
+                             for p in module.must("paths")["paths"]), "all is acknowledged")
     for proxy in chain.proxies[:2]:
         proxy.freeze()
     at_ingress = Job(chain.ingress.must, "update_topo")
