@@ -153,7 +153,8 @@ class App:
 
     Clients connect to `listen_port` at `source`; the server is at `server_port` of `target`, or at
     `server` (HOST:PORT). It gets at least `rate_mbit_min`, or the plan fails, and not more than
-    `rate_mbit_max`. `is_committed`: `commit` without names takes it."""
+    `rate_mbit_max`. `has_own_rate`: links that it shares with others keep its computed rate for it.
+    `is_committed`: `commit` without names takes it."""
 
     name: str
     source: PopId
@@ -164,6 +165,7 @@ class App:
     rate_mbit_min: float = 0
     rate_mbit_max: Optional[float] = None
     scheduler: Scheduler = field(default_factory=Scheduler)
+    has_own_rate: bool = False
     is_committed: bool = True
 
     def __post_init__(self) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Optional, Sequence
 
 from .autopilot import Autopilot
 from .deployment import Deployment
@@ -18,11 +17,12 @@ from .history import SAMPLE_S, History
 from .model import KBIT_PER_MBIT, App, Link, Network, PopId
 from .place.base import Place, PlaceError, Running
 from .ports import Ports
-from .watch import Watch
+from .watch import ACK_PART, Watch
 
 LOOK_S = 0.4
 EVENTS_SHOWN = 20
 ASKED = "asked"
+OWN_KBIT_MIN = 100  # for acknowledgements of what is slow, too
 UDP_SENDER = Path(__file__).resolve().parent / "udp_sender.py"
 
 
@@ -40,6 +40,7 @@ class Orchestrator:
         self.is_set_up = False
         self.cut: set[str] = set()  # links that `change` has cut
         self.apps: dict[str, Deployment] = {}
+        self.divided: set[tuple[str, PopId]] = set()  # sides of links
         self.udp_senders: dict[tuple[str, PopId], Running] = {}
         self.autopilot: Optional[Autopilot] = None
         self.is_over = threading.Event()
@@ -73,6 +74,7 @@ class Orchestrator:
             self.apps.clear()
             self.udp_senders.clear()
             self.cut.clear()
+            self.divided.clear()
             was_set_up, self.is_set_up = self.is_set_up, False
             self.place.destroy()
             return self._done("destroy") if was_set_up else "nothing is set up"
@@ -162,9 +164,27 @@ class Orchestrator:
                 except PlaceError as error:
                     failed.append(f"{app.name}: {error}")
                     self._done(f"commit {app.name} failed: {error}", why)
+            try:
+                self._divide_links()
+            except PlaceError as error:
+                failed.append(self._done(f"links were not divided: {error}", why))
             if failed:
                 raise PlaceError("\n".join([*failed, *done]))
             return done
+
+    def _divide_links(self) -> None:
+        """Among the applications that are to have their own rates, by the port of each hop."""
+        shares: dict[tuple[str, PopId], dict[int, float]] = {side: {} for side in self.divided}
+        for deployment in self.apps.values():
+            if deployment.app.has_own_rate and deployment.layout:
+                for arc, kbit in deployment.layout.rates_kbit.items():
+                    port = deployment.layout.addresses[arc].port
+                    for pop, part in ((arc.tail, 1.0), (arc.head, ACK_PART)):
+                        ports = shares.setdefault((arc.link, pop), {})
+                        ports[port] = ports.get(port, 0) + max(part * kbit, OWN_KBIT_MIN)
+        for (link, pop), ports in shares.items():
+            self.place.set_shares(link, pop, ports)
+        self.divided = {side for side, ports in shares.items() if ports}
 
     def check(self) -> dict[str, str]:
         """Of each module: "ready", or what is missing."""
@@ -183,6 +203,7 @@ class Orchestrator:
             for deployment in closed:
                 deployment.close()
                 del self.apps[deployment.app.name]
+            self._divide_links()
             return self._done(f"close: {', '.join(d.app.name for d in closed) or 'nothing ran'}")
 
     def _running(self, names: Sequence[str]) -> list[Deployment]:

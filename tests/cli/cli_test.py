@@ -120,6 +120,19 @@ class Running(Case):
         self.assertEqual((link["bandwidth_mbit"], link["delay_ms"]), (30, 2))
         self.assertEqual(self.namespaces(), [])
 
+    def test_rates_of_their_own_also_over_links_with_delay(self):
+        config = self.write("own.py", """
+pops = [Pop(i) for i in range(3)]
+links = [Link(0, 1, 20), Link(1, 2, 20, delay_ms=2), Link(0, 2, 10)]
+apps = [App(f"app{i}", 0, 2, listen_port=6000 + i, server_port=8000, rate_mbit_min=5, has_own_rate=i < 2)
+        for i in range(3)]
+""")
+        done = self.run_cli("--run", "setup; commit; check; change 0-1 bandwidth=15; change 0-1 delay=1; commit; "
+                            "close app0; commit; change 1-2 delay=0; check; log 50", config=config)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("failed", done.stdout)
+        self.assertNotIn("not divided", done.stdout)
+
     def test_every_pop_reaches_every_other(self):
         config = self.write("line.py", """
 pops = [Pop(i) for i in range(4)]

@@ -2,6 +2,7 @@
 running stream, and leave nothing behind, also when something fails or we are killed. As root; the
 programs must be built."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -21,6 +23,7 @@ sys.path.insert(0, str(ROOT / "cli"))
 from mpp.deployment import Deployment  # noqa: E402
 from mpp.journal import Busy, Journal, start_time  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
+from mpp.place import shape  # noqa: E402
 from mpp.place.base import PlaceError  # noqa: E402
 from mpp.place.netns import NETNS_FOLDER, NamespacePlace, inside  # noqa: E402
 from mpp.plan import plan  # noqa: E402
@@ -88,6 +91,21 @@ class Stream:
         self.client.close()
         self.server.close()
         return self.sent.digest() == self.received.digest()
+
+
+def flood(sock):
+    """Until it is closed by the other end."""
+    with contextlib.suppress(OSError):
+        while True:
+            sock.sendall(bytes(PIECE))
+
+
+def receive_for(sock, seconds):
+    """How many bytes."""
+    until, count = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        count += len(sock.recv(PIECE))
+    return count
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
@@ -186,6 +204,32 @@ class Deploying(unittest.TestCase):
             self.ping_ms()
         self.place.set_link_up("0-1", True)
         self.assertLess(self.ping_ms(), 10)
+
+    def test_a_rate_of_its_own(self):
+        """Others may take all but that, and all when it ends."""
+        side, rates = self.place._side("0-1", 0), []
+        self.place.set_link("0-1", Link(0, 1, 20))
+        self.place.start(0, "udp", ["/usr/bin/python3", "-c", (ROOT / "cli/mpp/udp_sender.py").read_text(),
+                                    self.place.address("0-1", 1), "30"])
+        for shares_kbit in ({20001: 12000, 20002: 100}, {20001: 6000}, {}):
+            self.place.set_shares("0-1", 0, shares_kbit)
+            with inside(self.place.namespace(1)):
+                server = socket.create_server((self.place.address("0-1", 1), 20001))
+            with inside(self.place.namespace(0)):
+                client = socket.create_connection((self.place.address("0-1", 1), 20001), LIMIT_S)
+            peer, _ = server.accept()
+            sender = threading.Thread(target=flood, args=(client,))
+            sender.start()
+            receive_for(peer, 1)  # until TCP knows its rate
+            rates.append(receive_for(peer, 2) * 8e-3 / 2)
+            for sock in (peer, server, client):
+                sock.close()
+            sender.join(LIMIT_S)
+        self.assertGreater(rates[0], 9000)
+        self.assertGreater(rates[1], 4500)
+        self.assertLess(rates[1], 8000)
+        self.assertLess(rates[2], 4500)
+        self.assertTrue(shape.rates_kbit(self.place._tc(self.place.namespace(0)))[side.device])
 
     def test_a_shape_that_cannot_be_had_is_an_error(self):
         with self.assertRaisesRegex(PlaceError, "dev nothing"):

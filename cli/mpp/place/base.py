@@ -12,6 +12,9 @@ from typing import BinaryIO, Optional, Sequence
 from ..model import Link, Network, PopId
 
 
+DOWN = ("DOWN", "LOWERLAYERDOWN", "NOTPRESENT")  # what the kernel calls interfaces that carry nothing
+
+
 class PlaceError(Exception):
     """One line: what could not be had, where, and why."""
 
@@ -100,6 +103,11 @@ class Place(abc.ABC):
     @abc.abstractmethod
     def set_link_up(self, name: str, is_up: bool) -> None:
         """Cuts a link, or joins it again."""
+
+    @abc.abstractmethod
+    def set_shares(self, name: str, pop: PopId, shares_kbit: dict[int, float]) -> None:
+        """What this PoP sends over the link is divided among TCP ports: each has so much for itself. {}
+        ends that."""
 
     @abc.abstractmethod
     def route(self) -> int:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import json
 import os
@@ -19,13 +20,14 @@ from typing import Optional, Sequence
 from ..journal import Journal
 from ..model import INTERFACE_CHARS_MAX, Link, Network, Pop, PopId
 from . import shape
-from .base import Place, PlaceError, SideSeen, first_links
+from .base import DOWN, Place, PlaceError, SideSeen, first_links
 from .commands import call
 from .emulated import Emulator
 from .local import NETNS_FOLDER, LocalProcess, SocketChannel, inside
 
 FIRST_NETWORK = int(ipaddress.ip_address("10.200.0.0"))  # each link has four addresses from here
 LINKS_MAX = 1 << 14
+BEFORE_EMULATOR = 0.99  # of a link's rate, so that the queue is where it is divided
 SETTINGS = Path("/proc/sys/net")  # of the namespace that the reader is in
 
 
@@ -43,6 +45,7 @@ class NamespacePlace(Place):
         self.journal, self.bin_dir, self.tag = journal, bin_dir, tag
         self.network: Network = Network([Pop(0)], [], [])
         self.sides: dict[str, tuple[Side, Side]] = {}
+        self.shares_kbit: dict[tuple[str, PopId], dict[int, float]] = {}
         self.processes: set[LocalProcess] = set()  # those that have not been stopped
         self.emulator: Optional[Emulator] = None
         self.has_netem = False
@@ -138,7 +141,7 @@ class NamespacePlace(Place):
               "peer", "name", b.device, "netns", self.namespace(b.pop)])
         for side in (a, b):
             self._bring_up(side)
-            shape.shape(self._tc(self.namespace(side.pop)), side.device, link)
+        self._shape_both(name, link)
 
     def _join_emulated(self, name: str, link: Link) -> None:
         there = self._emulator_namespace()
@@ -174,15 +177,37 @@ class NamespacePlace(Place):
     def set_link(self, name: str, link: Link) -> None:
         if self._is_emulated(name):
             self.emulator.set(name, link)
+            self._shape_both(name, link)
         elif shape.needs_netem(link) and not self.has_netem:
             a = self.sides[name][0]
             call(["ip", "-n", self.namespace(a.pop), "link", "delete", a.device])
             self._join_emulated(name, link)
             self.set_link_up(name, name not in self.cut)
+            self._shape_both(name, link)
         else:
-            for side in self.sides[name]:
-                shape.shape(self._tc(self.namespace(side.pop)), side.device, link)
+            self._shape_both(name, link)
         self.network.links[name] = link
+
+    def _shape_both(self, name: str, link: Link) -> None:
+        for side in self.sides[name]:
+            self._shape(name, side, link)
+
+    def set_shares(self, name: str, pop: PopId, shares_kbit: dict[int, float]) -> None:
+        if shares_kbit == self.shares_kbit.get((name, pop), {}):
+            return
+        self.shares_kbit[name, pop] = shares_kbit
+        self._shape(name, self._side(name, pop), self.network.links[name])
+
+    def _shape(self, name: str, side: Side, link: Link) -> None:
+        tc, shares_kbit = self._tc(self.namespace(side.pop)), self.shares_kbit.get((name, side.pop), {})
+        if not self._is_emulated(name):
+            shape.shape(tc, side.device, link, shares_kbit)
+        elif shares_kbit:  # before the emulator, which is to have no queue then
+            shape.shape(tc, side.device, dataclasses.replace(
+                link, bandwidth_mbit=BEFORE_EMULATOR * link.bandwidth_mbit, delay_ms=0,
+                loss_percent=0), shares_kbit)
+        elif shape.has_root(tc, side.device):
+            tc("qdisc", "delete", "dev", side.device, "root")
 
     def set_link_up(self, name: str, is_up: bool) -> None:
         for side in self.sides[name]:
@@ -200,6 +225,7 @@ class NamespacePlace(Place):
             self.emulator.stop()
             self.emulator = None
         self.sides.clear()
+        self.shares_kbit.clear()
         self.cut.clear()
         self.is_routed = False
         self.journal.clear()
@@ -272,7 +298,7 @@ class NamespacePlace(Place):
     def _devices(self, pop: PopId) -> dict[str, SideSeen]:
         said = json.loads(call(["ip", "-n", self.namespace(pop), "-j", "-s", "link", "show"]))
         rates_kbit = shape.rates_kbit(self._tc(self.namespace(pop)))
-        return {entry["ifname"]: SideSeen(entry["operstate"] == "UP",
+        return {entry["ifname"]: SideSeen(entry["operstate"] not in DOWN,
                                           entry["stats64"]["tx"]["bytes"],
                                           rates_kbit.get(entry["ifname"]))
                 for entry in said}

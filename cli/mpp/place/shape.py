@@ -4,9 +4,11 @@ is seen by what the kernel then says of it: `tc` has been known to succeed witho
 from __future__ import annotations
 
 import json
-from typing import Callable
+from types import MappingProxyType
+from typing import Callable, Mapping
 
 from ..model import Link
+from . import classes
 from .base import PlaceError
 
 BURST_MS = 2  # of the rate that may go out at once
@@ -32,9 +34,18 @@ def needs_netem(link: Link) -> bool:
     return link.delay_ms > 0 or link.loss_percent > 0
 
 
-def shape(tc: Tc, device: str, link: Link) -> None:
-    """All that leaves by the interface: rate by TBF, with netem inside it when it is needed."""
+def shape(tc: Tc, device: str, link: Link, shares_kbit: Mapping[int, float] = MappingProxyType({})
+          ) -> None:
+    """All that leaves by the interface: rate by TBF, with netem inside it when it is needed. With
+    `shares_kbit`, by port, TCP connections from and to these ports have so much of it for themselves."""
+    if shares_kbit:
+        classes.divide(tc, device, link.bandwidth_mbit * 1000, queue_kb(link), shares_kbit)
+        if needs_netem(link):
+            raise PlaceError(f"{link}: on {device} rates of applications and netem cannot be had at once")
+        return
     rate = f"{link.bandwidth_mbit * 1e6:.0f}bit"
+    if not needs_netem(link) and "netem" in tc("qdisc", "show", "dev", device):
+        tc("qdisc", "delete", "dev", device, "root")  # else it would stay inside
     burst = f"{_kb(link.bandwidth_mbit, BURST_MS, BURST_KB_MIN)}kb"
     tc("qdisc", "replace", "dev", device, "root", "handle", "1:", "tbf", "rate", rate,
        "burst", burst, "limit", f"{queue_kb(link)}kb")
@@ -60,6 +71,12 @@ def rates_kbit(tc: Tc) -> dict[str, float]:
     """Of the interfaces that have one."""
     return {qdisc["dev"]: qdisc["options"]["rate"] * 8 / 1000
             for qdisc in json.loads(tc("-j", "qdisc", "show")) if qdisc["kind"] == "tbf"}
+
+
+def has_root(tc: Tc, device: str) -> bool:
+    """One that was asked for."""
+    return any(qdisc.get("root") and qdisc["handle"] != "0:"
+               for qdisc in json.loads(tc("-j", "qdisc", "show", "dev", device)))
 
 
 def has_netem(tc: Tc, device: str) -> bool:

@@ -19,19 +19,19 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from types import MappingProxyType
+from typing import Callable, Mapping, Optional, Sequence
 
 from ..journal import Journal
 from ..model import Link, Network, Pop, PopId
 from . import shape
-from .base import Place, PlaceError, Running, SideSeen, first_links
+from .base import DOWN, Place, PlaceError, Running, SideSeen, first_links
 from .remote import Remote, RemoteChannel
 
 PROGRAMS = ("mpp_adv_ingress", "mpp_dataplane_proxy", "mpp_adv_egress", "mpp_controller")
 HOSTS_AT_ONCE = 32
 FOLDER_CHARS_MAX = 80  # of 107 for a socket's path: /ssh and a number, and 17 that ssh adds at first
 START_LIMIT_S = 15
-DOWN = ("DOWN", "LOWERLAYERDOWN", "NOTPRESENT")  # what the kernel calls interfaces that carry nothing
 
 
 class RemoteProcess(Running):
@@ -69,6 +69,7 @@ class SshPlace(Place):
         self.addresses: dict[tuple[str, PopId], str] = {}
         self.devices: dict[tuple[str, PopId], str] = {}  # where links name one
         self.cut: set[str] = set()  # names of links
+        self.shares_kbit: dict[tuple[str, PopId], dict[int, float]] = {}
         self.is_routed = False
 
     # ---- hosts ----
@@ -138,6 +139,7 @@ class SshPlace(Place):
             remote.close()
         self.remotes.clear()
         self.cut.clear()
+        self.shares_kbit.clear()
         self.is_routed = False
         if complaints:
             raise PlaceError(f"left for the next start: {'; '.join(complaints)}")
@@ -156,21 +158,33 @@ class SshPlace(Place):
                 self.remotes[pop].ask("claim", device)
                 self._shape(pop, device, self.network.links[name])
 
-    def _shape(self, pop: PopId, device: str, link: Link) -> None:
-        shape.shape(self._tc(pop), device, link)
+    def _shape(self, pop: PopId, device: str, link: Link,
+               shares_kbit: Mapping[int, float] = MappingProxyType({})) -> None:
+        shape.shape(self._tc(pop), device, link, shares_kbit)
 
     def _tc(self, pop: PopId) -> shape.Tc:
         return lambda *words: self.run(pop, ["tc", *words])
+
+    def set_shares(self, name: str, pop: PopId, shares_kbit: dict[int, float]) -> None:
+        if shares_kbit == self.shares_kbit.get((name, pop), {}):
+            return
+        device = self.devices.get((name, pop))
+        if device is None:
+            raise PlaceError(f"{self.network.links[name]}: it names no interface at PoP {pop} whose rate "
+                             "could be divided among applications")
+        self.shares_kbit[name, pop] = shares_kbit
+        self._shape(pop, device, self.network.links[name], shares_kbit)
 
     def set_link(self, name: str, link: Link) -> None:
         """A shape that cannot be had leaves the old one."""
         try:
             for pop, device in self._named(name):
-                self._shape(pop, device, link)
+                self._shape(pop, device, link, self.shares_kbit.get((name, pop), {}))
         except PlaceError:
             with contextlib.suppress(PlaceError):
                 for pop, device in self._named(name):
-                    self._shape(pop, device, self.network.links[name])
+                    self._shape(pop, device, self.network.links[name],
+                                self.shares_kbit.get((name, pop), {}))
             raise
         self.network.links[name] = link
 
