@@ -67,7 +67,7 @@ unit_sources := $(shell find tests/unit -name '*_test.c' 2>/dev/null)
 sim_sources := $(wildcard tests/sim/*.c)
 fuzz_targets := $(patsubst fuzz/%_fuzz.c,%,$(wildcard fuzz/*_fuzz.c))
 c_files := $(shell find src tests fuzz bench -name '*.[ch]' 2>/dev/null)
-sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh)
+sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh cli/mpp/place/*.sh)
 
 unit_tests := $(patsubst %.c,$(O)/%,$(unit_sources))
 sim := $(if $(sim_sources),$(bin)/sim)
@@ -258,6 +258,7 @@ help:
 	@echo 'make demo             a chain over three shaped paths, shown live (root)'
 	@echo 'make bench            measurements beside socat, HAProxy and nginx (root)'
 	@echo 'make bench-paths      measurements over links with delay, loss and faults (root)'
+	@echo 'make bench-cli        measurements of planning and of the orchestrator (root)'
 	@echo 'make fmt              clang-format on all C files'
 	@echo 'make lint             clang-tidy, cppcheck, shellcheck and the layer check'
 	@echo 'make install          into PREFIX=$(PREFIX), below DESTDIR; make uninstall'
