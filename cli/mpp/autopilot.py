@@ -84,7 +84,7 @@ class Autopilot:
         reasons = []
         for name, link in self.links.items():
             if name in seen.down or (name in seen.stuck and
-                                     (link.is_bad or self._seen_again((name, "stuck"), 1))):
+                                     self._seen_again((name, "stuck"), 1)):
                 if not link.is_bad:
                     reasons.append(f"link {name} " + ("is down" if name in seen.down else
                                                       "does not carry what is sent over it"))

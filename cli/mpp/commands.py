@@ -14,6 +14,7 @@ from .place.base import PlaceError
 
 FIGURES = {"bandwidth": "bandwidth_mbit", "delay": "delay_ms", "loss": "loss_percent"}
 LOG_LINES = 20
+NUMBER_MAX = 1e6
 PLOT_S = 300
 
 
@@ -36,7 +37,7 @@ def perform(orchestrator: Orchestrator, name: str, words: Sequence[str]) -> str:
         raise CommandError(f"{name}: no such command; help lists them")
     try:
         return command.run(orchestrator, list(words))
-    except (Refused, PlaceError, ModelError) as error:
+    except (Refused, PlaceError, ModelError, OSError, json.JSONDecodeError) as error:
         raise CommandError(f"{name}: {error}") from None
     except ModuleNotFoundError as error:
         raise CommandError(f"{name}: needs python3-{error.name.partition('.')[0]}, which this Python does "
@@ -52,8 +53,8 @@ def number(name: str, text: str, low: float = 0) -> float:
         value = float(text)
     except ValueError:
         value = -1
-    if not low <= value < float("inf"):
-        raise CommandError(f"{name}: {text!r}, expected a number, {low:g} or more")
+    if not low <= value <= NUMBER_MAX:
+        raise CommandError(f"{name}: {text!r}, expected a number from {low:g} to {NUMBER_MAX:g}")
     return value
 
 
@@ -104,10 +105,10 @@ def plan(orchestrator: Orchestrator, words: list[str]) -> str:
 
 
 def planned(work: Callable):
-    from .plan import Infeasible  # pylint: disable=import-outside-toplevel
+    from .plan import Infeasible, Unsolved  # pylint: disable=import-outside-toplevel
     try:
         return work()
-    except Infeasible as error:
+    except (Infeasible, Unsolved) as error:
         raise CommandError(f"no plan: {error}") from None
 
 

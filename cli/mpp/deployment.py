@@ -19,6 +19,7 @@ from .ports import Ports
 
 COMM_HOST = "127.0.0.1"
 ASK_LIMIT_S = 15  # above what update_topo may take
+LOOK_LIMIT_S = 2  # a module that only tells does so at once
 START_LIMIT_S = 10
 LOG_LINES = 3  # of a module that died, shown
 
@@ -50,7 +51,8 @@ class Deployment:
     # ---- what the prompt asks for ----
 
     def commit(self, flows: Sequence[Flow]) -> str:
-        """Goes over to these flows, and says how. PlaceError: nothing has changed."""
+        """Goes over to these flows, and says how. PlaceError: nothing has changed, unless it is from the
+        egress's update_topo: then it has gone over, and that end has still to."""
         if not flows:
             raise PlaceError(f"{self.app}: no link leads from PoP {self.app.source} to PoP "
                              f"{self.app.target}")
@@ -73,7 +75,9 @@ class Deployment:
 
     def check(self) -> dict[str, str]:
         """Of each module: "ready", or what is missing."""
-        modules = self.layout.modules if self.layout else []
+        if self.layout is None:
+            return {self.app.name: "does not run"}
+        modules = self.layout.modules
         return {module.name: self._health(module)[1] for module in modules}
 
     def reset(self) -> int:
@@ -98,7 +102,7 @@ class Deployment:
         arcs = {(arc.tail, str(address)): arc for arc, address in self.layout.addresses.items()}
         for module in [self.layout.ingress, *self.layout.proxies.values()]:
             with contextlib.suppress(PlaceError):
-                for path in self._ask(module, "paths")["paths"]:
+                for path in self._ask(module, "paths", LOOK_LIMIT_S)["paths"]:
                     arc = arcs.get((module.pop, path["peer"]))
                     if arc is not None and path["side"] == "backend":
                         seen.setdefault(arc, Hop()).add(path)
@@ -107,16 +111,16 @@ class Deployment:
     def stats(self) -> dict:
         """The ingress's; {} when there is none, or it does not answer."""
         with contextlib.suppress(PlaceError):
-            return self._ask(self.layout.ingress, "stats") if self.layout else {}
+            return self._ask(self.layout.ingress, "stats", LOOK_LIMIT_S) if self.layout else {}
         return {}
 
     # ---- asking modules ----
 
-    def _ask(self, module: Module, op: str, **arguments: object) -> dict:
+    def _ask(self, module: Module, op: str, limit_s: float = ASK_LIMIT_S, **arguments: object) -> dict:
         where = f"{module.name} at PoP {module.pop}: {op}"
         try:
             with contextlib.closing(self.place.connect(module.pop, module.comm_port,
-                                                       ASK_LIMIT_S)) as channel:
+                                                       limit_s)) as channel:
                 reply = channel.ask(op=op, **arguments)
         except OSError as error:
             raise PlaceError(f"{where}: {error.strerror or error}{self._last_words(module)}"
@@ -134,7 +138,7 @@ class Deployment:
     def _health(self, module: Module) -> tuple[bool, str]:
         """Does it answer, and "ready" or what is missing."""
         try:
-            reply = self._ask(module, "health_check")
+            reply = self._ask(module, "health_check", LOOK_LIMIT_S)
         except PlaceError as error:
             return False, str(error)
         return True, "ready" if reply["ready"] else "; ".join(reply["degraded"]) or "not ready"
@@ -200,12 +204,22 @@ class Deployment:
     # ---- changing ----
 
     def _set_weights(self, rates: dict[Arc, float]) -> int:
-        changes = changed_ratios(self.layout, rates)
+        before, changes = self.layout.rates_kbit, changed_ratios(self.layout, rates)
+        try:
+            self._tell_weights(changes)
+        except BaseException:
+            set_ratios(self.layout, rates)
+            with contextlib.suppress(PlaceError):
+                self._tell_weights(changed_ratios(self.layout, before))
+            set_ratios(self.layout, before)
+            raise
+        set_ratios(self.layout, rates)
+        return len(changes)
+
+    def _tell_weights(self, changes: Sequence[tuple[Module, Address, int, str]]) -> None:
         for module, address, ratio, side in changes:
             self._ask(module, "set_weight", host=address.host, port=address.port, ratio=ratio,
                       side=side)
-        set_ratios(self.layout, rates)
-        return len(changes)
 
     def _go_over(self, flows: Sequence[Flow]) -> None:
         old, new = self.layout, self._lay_out(flows)
@@ -219,17 +233,19 @@ class Deployment:
             self._wait(proxies, needs_way=False)
             for end, addresses, more in ((old.egress, new.egress.listens, {}),
                                          (old.ingress, new.ingress.backends, {"wait": True})):
+                undo.append(lambda end=end: self._ask(end, "abort_topo"))  # also of half a one
                 self._ask(end, "update_topo_pre", addresses=listed(addresses), **more)
-                undo.append(lambda end=end: self._ask(end, "abort_topo"))
             self._ask(old.ingress, "update_topo")
         except BaseException:
             for step in reversed(undo):
                 with contextlib.suppress(PlaceError):
                     step()
             raise
-        self._ask(old.egress, "update_topo")
-        self._close([self.running[module.name] for module in old.proxies.values()])
-        self._take_over(old, new, ends)
+        try:  # the ingress has gone over: there is no way back
+            self._ask(old.egress, "update_topo")
+        finally:
+            self._close([self.running[module.name] for module in old.proxies.values()])
+            self._take_over(old, new, ends)
 
     def _take_over(self, old: Layout, new: Layout, ends: tuple[Module, Module]) -> None:
         """The ends go on with the addresses of the new layout."""

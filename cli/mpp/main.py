@@ -56,7 +56,8 @@ def run(arguments, path: Path, network) -> int:
         try:
             return Prompt(orchestrator).run(arguments.run)
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is being taken down
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # it is being taken down
             orchestrator.destroy()
     finally:
         journal.close()

@@ -21,6 +21,7 @@ RATE_MBIT_MAX = 1_000_000  # the modules' largest ratio: a Tbit/s
 DELAY_MS_MAX = 10_000
 INTERFACE_CHARS_MAX = 15  # IFNAMSIZ with its final 0
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$")
+SERVER = re.compile(r"^\S+:[0-9]{1,5}$")
 SCHEDULERS = ("adaptive", "weighted", "ecf", "blest", "minrtt", "redundant", "backup")
 
 PopId = Union[int, str]
@@ -174,6 +175,8 @@ class App:
         _check(self.source != self.target, self, "target", "the same PoP as source")
         _check_port(self, "listen_port")
         _check_port(self, "server_port")
+        _check(self.server is None or (isinstance(self.server, str) and bool(SERVER.match(self.server))),
+               self, "server", f"{self.server!r}, expected HOST:PORT")
         _check_number(self, "rate_mbit_min", 0, RATE_MBIT_MAX, "Mbit/s")
         if self.rate_mbit_max is not None:
             _check_number(self, "rate_mbit_max", 0, RATE_MBIT_MAX, "Mbit/s", is_low_allowed=False)
@@ -214,7 +217,7 @@ class Network:
 
     def __init__(self, pops: Sequence[Pop], links: Sequence[Link], apps: Sequence[App]):
         _check(len(pops) > 0, "pops", "list", "there is none")
-        for pop, times in Counter(pop.id for pop in pops).items():
+        for pop, times in Counter(str(pop.id) for pop in pops).items():
             _check(times == 1, f"PoP {pop}", "id", f"{times} PoPs have it")
         self.pops = {pop.id: pop for pop in pops}
         for link in links:
@@ -245,7 +248,7 @@ class Network:
     def _check_pops(self, owner: object, *names: str) -> None:
         for name in names:
             wanted = getattr(owner, name)
-            _check(wanted in self.pops, owner, name,
+            _check(isinstance(wanted, (int, str)) and wanted in self.pops, owner, name,
                    f"no PoP {wanted!r}; there are {', '.join(map(str, self.pops))}")
 
     def _free_name(self, link: Link) -> str:

@@ -20,6 +20,7 @@ from .ports import Ports
 from .watch import ACK_PART, Watch
 
 LOOK_S = 0.4
+RETRY_MAX_S = 60.0
 EVENTS_SHOWN = 20
 ASKED = "asked"
 OWN_KBIT_MIN = 100  # for acknowledgements of what is slow, too
@@ -43,6 +44,7 @@ class Orchestrator:
         self.divided: set[tuple[str, PopId]] = set()  # sides of links
         self.udp_senders: dict[tuple[str, PopId], Running] = {}
         self.autopilot: Optional[Autopilot] = None
+        self.due, self.retry_at, self.retries = "", 0.0, 0  # why a plan is, and from when it may be
         self.is_over = threading.Event()
         self.watcher: Optional[threading.Thread] = None
 
@@ -55,6 +57,7 @@ class Orchestrator:
             started = time.monotonic()
             self.place.setup(self.network)
             self.is_set_up, self.ports = True, Ports()
+            self.ports.reserve(self.network)
             self.is_over.clear()
             self.watcher = threading.Thread(target=self._watch, daemon=True)
             self.watcher.start()
@@ -87,8 +90,7 @@ class Orchestrator:
                 raise Refused(f"no link {name}; there are {', '.join(self.network.links)}")
             if figures:
                 link = dataclasses.replace(self.network.links[name], **figures)
-                self.place.set_link(name, link)
-                self.network.links[name] = link
+                self.place.set_link(name, link)  # of the same network
             if is_up is not None:
                 self.place.set_link_up(name, is_up)
                 (self.cut.discard if is_up else self.cut.add)(name)
@@ -159,7 +161,7 @@ class Orchestrator:
                 try:
                     said = deployment.commit(made.flows[app.name])
                     self.apps[app.name] = deployment
-                    done.append(self._done(f"commit {app.name}: {made.rate_kbit(app.name) / 1000:g} "
+                    done.append(self._done(f"commit {app.name}: {made.rate_kbit(app.name) / KBIT_PER_MBIT:g} "
                                            f"Mbit/s, {said}", why))
                 except PlaceError as error:
                     failed.append(f"{app.name}: {error}")
@@ -218,39 +220,58 @@ class Orchestrator:
     def set_autopilot(self, is_on: bool) -> str:
         with self.lock:
             self._needs_network()
+            if is_on == (self.autopilot is not None):
+                return f"autopilot is {'on' if is_on else 'off'} already"
             self.autopilot = Autopilot(self.network) if is_on else None
             return self._done(f"autopilot {'on' if is_on else 'off'}")
 
     def _watch(self) -> None:
-        watch = Watch(self.place)
+        watch, complaint = Watch(self.place), ""
         while not self.is_over.wait(LOOK_S):
             try:
                 self._look(watch)
+                complaint = ""
             except Exception as error:  # pylint: disable=broad-except  # it must go on
-                if not self.is_over.is_set():
-                    self._done(f"autopilot: {error}", "it looked")
+                if str(error) != complaint and not self.is_over.is_set():
+                    complaint = str(error)
+                    self._done(f"the network cannot be looked at: {complaint}", "it is looked at always")
 
     def _look(self, watch: Watch) -> None:
         with self.lock:
             bad_links = self.autopilot.bad_links if self.autopilot else set()
             look, counters = watch.look(self.network, self.apps.values(), bad_links)
-            if counters.at - (self.history.before.at if self.history.before else 0) >= SAMPLE_S * .9:
+            if abs(counters.at - (self.history.before.at if self.history.before else 0)) >= SAMPLE_S * .9:
                 self.history.add(counters)
-            if self.autopilot is None or not self.apps:
-                return
-            reasons = self.autopilot.look(time.monotonic(), look)
-            reasons += [f"{name} has ended" for d in self.apps.values() for name in d.dead()]
-            if reasons:
-                self._plan_anew("; ".join(reasons))
+            if self.autopilot is not None:
+                self._react(self.autopilot.look(time.monotonic(), look))
 
-    def _plan_anew(self, why: str) -> None:
-        from .plan import Infeasible  # pylint: disable=import-outside-toplevel
+    def _react(self, reasons: list[str]) -> None:
+        """To what is new at once; when it fails again and again, later and later."""
+        now = time.monotonic()
+        ended = [f"{name} has ended" for d in self.apps.values() for name in d.dead()]
+        ended += [f"{name} does not run" for name, d in self.apps.items() if d.layout is None]
+        if reasons:
+            self.retry_at, self.retries = now, 0
+        if reasons or ended:
+            self.due = "; ".join([*reasons, *ended])
+        if not self.due or not self.apps or now < self.retry_at:
+            return
+        if self._plan_anew(self.due):
+            self.due, self.retries = "", 0
+        else:
+            self.retries += 1
+        self.retry_at = now + min(LOOK_S * 2 ** self.retries, RETRY_MAX_S)
+
+    def _plan_anew(self, why: str) -> bool:
+        from .plan import Infeasible, Unsolved  # pylint: disable=import-outside-toplevel
         try:
             self.commit(list(self.apps), why)
-        except Infeasible as error:
+        except (Infeasible, Unsolved) as error:
             self._done(f"no plan: {error}", why)
+            return False
         except PlaceError:
-            pass  # it is an event
+            return False  # it is an event
+        return True
 
     # ---- what is so ----
 
@@ -295,7 +316,7 @@ class Orchestrator:
         return {
             "name": app.name, "source": app.source, "target": app.target,
             "listen_port": app.listen_port, "server_port": app.server_port,
-            "state": "running" if deployment else "stopped",
+            "state": "running" if modules else "stopped",
             "planned_mbit": round(sum(flow.rate_kbit for flow in flows) / KBIT_PER_MBIT, 3),
             "carried_mbit": round(carried.get(app.name, 0), 3),
             "sessions": said.get("sessions", {}).get("open", 0),

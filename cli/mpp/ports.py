@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .model import PORT_MAX, PopId
+from .model import Network, PopId
+from .place.base import PlaceError
 
-FIRST_PORT = 20000  # below the range that kernels give to clients
+FIRST_PORT, LAST_PORT = 20000, 32767  # below the range that kernels give to clients
 
 
 class Ports:
@@ -15,16 +16,22 @@ class Ports:
         self.used: dict[PopId, set[int]] = {}
         self.last: dict[PopId, int] = {}
 
+    def reserve(self, network: Network) -> None:
+        """Those that the applications name are not for us."""
+        for app in network.apps.values():
+            self.used.setdefault(app.source, set()).add(app.listen_port)
+            self.used.setdefault(app.target, set()).add(app.server_port)
+
     def take(self, pop: PopId) -> int:
         used = self.used.setdefault(pop, set())
         port = self.last.get(pop, self.first - 1)
-        for _ in range(PORT_MAX - self.first):
-            port = port + 1 if port < PORT_MAX else self.first
+        for _ in range(self.first, LAST_PORT + 1):
+            port = port + 1 if port < LAST_PORT else self.first
             if port not in used:
                 used.add(port)
                 self.last[pop] = port
                 return port
-        raise RuntimeError(f"PoP {pop}: no port is left")
+        raise PlaceError(f"PoP {pop}: no port from {self.first} to {LAST_PORT} is left")
 
     def give_back(self, pop: PopId, port: int) -> None:
         self.used[pop].discard(port)

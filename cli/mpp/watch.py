@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Iterable
 
 from .autopilot import Look, Side
@@ -32,7 +33,10 @@ class Watch:
         down = {name for (name, _), seen in sides.items() if not seen.is_up}
         stuck = {arc.link for deployment in running
                  for arc in stuck_arcs(deployment, hops[deployment.app.name])}
-        stuck |= {name for name in bad_links - down if not self._pings(network, name)}
+        to_ping = sorted(bad_links - down)
+        with ThreadPoolExecutor(max(len(to_ping), 1)) as pool:
+            answers = pool.map(lambda name: self._pings(network, name), to_ping)
+        stuck |= {name for name, is_good in zip(to_ping, answers) if not is_good}
         look = Look(down, stuck, self._others_kbit(carried, hops.values()),
                     {side: seen.bandwidth_kbit for side, seen in sides.items()
                      if seen.bandwidth_kbit is not None})
@@ -47,7 +51,7 @@ class Watch:
             counters.apps[name] = said.get("from_edge_total", 0) + said.get("to_edge_total", 0)
             for arc, hop in hops[name].items():
                 if arc.tail == deployment.app.source:
-                    counters.paths[name, str(arc)] = hop.sent_bytes + hop.received_bytes
+                    counters.paths[name, label(arc)] = hop.sent_bytes + hop.received_bytes
         return counters
 
     def _others_kbit(self, carried: dict[Side, int], hops: Iterable[dict[Arc, Hop]]
@@ -71,12 +75,18 @@ class Watch:
     def _pings(self, network: Network, name: str) -> bool:
         """Both directions of the link carry."""
         link = network.links[name]
+        limit_s = PING_LIMIT_S + 3 * link.delay_ms / 1000
         try:
-            self.place.run(link.a, ["ping", "-c", "1", "-W", str(PING_LIMIT_S),
+            self.place.run(link.a, ["ping", "-c", "1", "-W", f"{limit_s:g}",
                                     self.place.address(name, link.b)])
         except PlaceError:
             return False
         return True
+
+
+def label(arc: Arc) -> str:
+    """Parallel links have numbers."""
+    return f"{arc} over {arc.link}" if "." in arc.link else str(arc)
 
 
 def stuck_arcs(deployment: Deployment, hops: dict[Arc, Hop]) -> list[Arc]:

@@ -1,8 +1,10 @@
 """cli.py as users run it: what it says, how it ends, and that it leaves nothing behind. Networks need
 root; the programs must be built."""
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -105,6 +107,18 @@ apps = [App("greedy", 0, 1, listen_port=1, server_port=2, rate_mbit_min=20)]
         self.assertEqual(commands_of("plot 'my plot.svg'"), [["plot", "my plot.svg"]])
 
 
+def end_child(pid):
+    """Its exit code; None when that has been told before."""
+    with contextlib.suppress(ChildProcessError):
+        deadline = time.monotonic() + LIMIT_S
+        while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        return os.waitstatus_to_exitcode(ended[1])
+    return None
+
+
 @needs_root
 class Running(Case):
     def test_m5(self):
@@ -200,30 +214,36 @@ apps = []
     def test_a_terminal_has_a_prompt(self):
         pid, fd = os.forkpty()
         if pid == 0:
-            os.environ["XDG_STATE_HOME"] = str(self.folder)
+            os.environ["XDG_STATE_HOME"], os.environ["TERM"] = str(self.folder), "vt100"
             os.execv(sys.executable, self.words())
+        self.addCleanup(end_child, pid)
         said = b""
 
         def expect(text):
             nonlocal said
             deadline = time.monotonic() + LIMIT_S
             while text not in said:
-                self.assertLess(time.monotonic(), deadline, said)
+                ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
+                self.assertTrue(ready, f"no {text}: {said}")
                 said += os.read(fd, 1000)
             said = said.partition(text)[2]
 
         expect(b"m5_config> ")
         os.write(fd, b"aut\tof\t\n")
         expect(b"setup comes first")
-        os.write(fd, b"wait 600\n")
-        expect(b"wait 600")
+        expect(b"m5_config> ")
+        os.write(fd, b"help quit; wait 600\n")
+        expect(b"takes all of it down")
         os.write(fd, b"\x03")
         expect(b"m5_config> ")
         os.write(fd, b"\x1b[A\x1b[A\n")  # the line before the last again
         expect(b"setup comes first")
         os.write(fd, b"quit\n")
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+        with contextlib.suppress(OSError):  # the end of a terminal that nobody has any more
+            while os.read(fd, 1000):
+                pass
         os.close(fd)
+        self.assertEqual(end_child(pid), 0)
 
 
 if __name__ == "__main__":

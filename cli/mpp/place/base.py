@@ -49,7 +49,7 @@ class Channel(abc.ABC):
         self.writer.flush()
         line = self.reader.readline()
         if not line.endswith(b"\n"):
-            raise PlaceError("the connection was closed before a reply came")
+            raise ConnectionError("the connection was closed before a reply came")
         return json.loads(line)
 
     @abc.abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import subprocess
@@ -40,8 +41,11 @@ class Emulator:
         return line[len(wanted):].strip()
 
     def command(self, *words: object) -> str:
-        self.popen.stdin.write((" ".join(map(str, words)) + "\n").encode())
-        self.popen.stdin.flush()
+        try:
+            self.popen.stdin.write((" ".join(map(str, words)) + "\n").encode())
+            self.popen.stdin.flush()
+        except OSError as error:
+            raise PlaceError(f"link_emulator has ended: {error.strerror}") from None
         return self._expect("ok", self._read())
 
     def join(self, name: str, ports: Sequence[str]) -> None:
@@ -59,7 +63,8 @@ class Emulator:
         return json.loads(self.command("stats"))["links"]
 
     def stop(self) -> None:
-        self.popen.stdin.close()
+        with contextlib.suppress(OSError):  # it has ended by itself
+            self.popen.stdin.close()
         try:
             self.popen.wait(REPLY_LIMIT_S)
         except subprocess.TimeoutExpired:

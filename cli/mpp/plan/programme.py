@@ -113,7 +113,7 @@ class Programme:
         for turn in range(ROUNDS_MAX):
             solution = self._solve(objective)
             own = np.append(solution.arc_prices, solution.row_prices)
-            has_new = self._choose(objective, own)
+            has_new, next_best = self._choose(objective, own), own if best is None else best
             # Prices of an optimum over few paths jump from one round to the next. Paths are looked for
             # at prices between them and those that gave the best bound, too (Wentges 1997).
             for part in STEADY if best is not None else (0.0,):

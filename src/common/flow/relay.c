@@ -55,8 +55,8 @@ void relay_send_on(struct relay *r, struct hop *h, const struct frame *head, con
 	r->ops->send(h, head, control, data);
 }
 
-/* Frames may come on it. One that stalls while the others say that all has come is not waited for:
- * what it had was told to be lost when it stalled. */
+/* Frames may come on it. One that stalls while nothing more is to go there is not waited for: who
+ * has sent what it still has finds out by itself, as of any path that is gone. */
 static bool is_talking(const struct hop *h)
 {
 	bool is_wanted = !h->relay->is_over[other_side(h->side)];
@@ -66,6 +66,7 @@ static bool is_talking(const struct hop *h)
 
 void relay_recount(struct relay *r, enum hop_side side)
 {
+	bool was_over = r->is_over[side];
 	size_t stay = 0, talking = 0;
 
 	list_for_each(node, &r->hops[side]) {
@@ -79,6 +80,9 @@ void relay_recount(struct relay *r, enum hop_side side)
 	if (r->hop_count[side] > 0)
 		r->is_over[side] = talking == 0;
 	relay_tell_stalls(r, side);
+	/* Now those that stall on the other side need not be waited for. */
+	if (r->is_over[side] && !was_over)
+		relay_recount(r, other_side(side));
 }
 
 bool relay_has_way(const struct relay *r, enum hop_side side)

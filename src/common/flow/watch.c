@@ -187,7 +187,8 @@ void watch_stall(struct tunnel *t, struct path *p, const char *why, uint64_t now
 {
 	bool is_again = now_us - p->stalled_us < HOLD_MEMORY_MS * US_PER_MS && p->stalls > 0;
 
-	p->is_given_up = p->state == PATH_DRAINING;
+	if (p->state == PATH_DRAINING)
+		p->is_given_up = true;
 	if (p->state != PATH_ACTIVE && p->state != PATH_PARKED)
 		return;
 	if (p->state == PATH_ACTIVE)

@@ -52,6 +52,20 @@ static void one_that_stalls_is_not_waited_for(void **state)
 	assert_true(f->ends[UP1].has_drain);
 }
 
+/* It has no room for its DRAIN, and the others were drained before. */
+static void one_that_stalls_and_is_full_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	add_all(f, 100);
+	stall(f, DOWN0, true);
+	f->ends[DOWN0].hop->is_blocked = true;
+	drain(f, DOWN1);
+	drain(f, UP0);
+	drain(f, UP1);
+	assert_true(f->ends[UP1].has_drain);
+}
+
 /* Begun by either end: `near` are the hops towards it. */
 static void drain_all(struct fixture *f, int near, int far)
 {
@@ -266,6 +280,7 @@ int main(void)
 		test(one_of_several_is_drained_at_once),
 		test(a_blocked_hop_gets_its_drain_later),
 		test(one_that_stalls_is_not_waited_for),
+		test(one_that_stalls_and_is_full_is_not_waited_for),
 		test(the_last_one_drains_the_other_side_first),
 		test(an_egress_may_begin_as_well),
 		test(both_ends_may_begin),
