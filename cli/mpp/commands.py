@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Callable, Optional, Sequence
 
@@ -42,6 +43,11 @@ def perform(orchestrator: Orchestrator, name: str, words: Sequence[str]) -> str:
     except ModuleNotFoundError as error:
         raise CommandError(f"{name}: needs python3-{error.name.partition('.')[0]}, which this Python does "
                            "not have") from None
+    except CommandError:
+        raise
+    except Exception as error:  # pylint: disable=broad-except  # a mistake of ours ends no network
+        orchestrator.events.add(f"{name} failed: {traceback.format_exc()}", "a mistake in the orchestrator")
+        raise CommandError(f"{name}: {type(error).__name__}: {error}; log has more") from None
 
 
 def usage_error(name: str) -> CommandError:
@@ -67,7 +73,7 @@ def change(orchestrator: Orchestrator, words: list[str]) -> str:
     is_up: Optional[bool] = None
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if setting in ("up", "down"):
+        if setting in ("up", "down") and is_up is None:
             is_up = setting == "up"
         elif equals and key in FIGURES:
             figures[FIGURES[key]] = number("change", text)
@@ -181,7 +187,9 @@ def wait(_orchestrator: Orchestrator, words: list[str]) -> str:
 
 
 def help_text(_orchestrator: Orchestrator, words: list[str]) -> str:
-    chosen = [COMMANDS[word] for word in words if word in COMMANDS] or list(COMMANDS.values())
+    if unknown := [word for word in words if word not in COMMANDS]:
+        raise CommandError(f"help: {unknown[0]}: no such command")
+    chosen = [COMMANDS[word] for word in words] or list(COMMANDS.values())
     width = max(len(f"{c.name} {c.usage}") for c in chosen)
     return "\n".join(f"{f'{c.name} {c.usage}':{width}}  {c.help}" for c in chosen)
 

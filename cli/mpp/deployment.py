@@ -19,7 +19,8 @@ from .ports import Ports
 
 COMM_HOST = "127.0.0.1"
 ASK_LIMIT_S = 15  # above what update_topo may take
-LOOK_LIMIT_S = 2  # a module that only tells does so at once
+LOOK_LIMIT_S = 1  # a module that only tells does so at once
+SILENT_LOOKS = 3
 START_LIMIT_S = 10
 LOG_LINES = 3  # of a module that died, shown
 
@@ -46,6 +47,7 @@ class Deployment:
         self.layout: Optional[Layout] = None
         self.flows: list[Flow] = []
         self.running: dict[str, Running] = {}  # by the module's name
+        self.silent: dict[str, int] = {}  # those that did not answer, for how many looks
         self.version = 0
 
     # ---- what the prompt asks for ----
@@ -78,7 +80,9 @@ class Deployment:
         if self.layout is None:
             return {self.app.name: "does not run"}
         modules = self.layout.modules
-        return {module.name: self._health(module)[1] for module in modules}
+        with ThreadPoolExecutor(len(modules)) as pool:
+            said = pool.map(self._health, modules)
+        return {module.name: state for module, (_, state) in zip(modules, said)}
 
     def reset(self) -> int:
         """Ends all streams; how many those were."""
@@ -91,8 +95,9 @@ class Deployment:
         self.layout, self.flows = None, []
 
     def dead(self) -> list[str]:
-        """The modules that have ended by themselves."""
-        return [name for name, process in self.running.items() if not process.is_alive()]
+        """The modules that have ended by themselves, or have not answered for SILENT_LOOKS looks."""
+        return [name for name, process in self.running.items()
+                if self.silent.get(name, 0) >= SILENT_LOOKS or not process.is_alive()]
 
     def hops(self) -> dict[Arc, Hop]:
         """What the module before each arc says of it; arcs are missing whose module does not answer."""
@@ -100,13 +105,24 @@ class Deployment:
         if self.layout is None:
             return seen
         arcs = {(arc.tail, str(address)): arc for arc, address in self.layout.addresses.items()}
-        for module in [self.layout.ingress, *self.layout.proxies.values()]:
-            with contextlib.suppress(PlaceError):
-                for path in self._ask(module, "paths", LOOK_LIMIT_S)["paths"]:
-                    arc = arcs.get((module.pop, path["peer"]))
-                    if arc is not None and path["side"] == "backend":
-                        seen.setdefault(arc, Hop()).add(path)
+        modules = self.layout.modules
+        with ThreadPoolExecutor(len(modules)) as pool:
+            said = list(pool.map(self._paths, modules))
+        self.silent = {module.name: self.silent.get(module.name, 0) + 1
+                       for module, paths in zip(modules, said) if paths is None}
+        for module, paths in zip(modules, said):
+            for path in paths or ():
+                arc = arcs.get((module.pop, path["peer"]))
+                if arc is not None and path["side"] == "backend":
+                    seen.setdefault(arc, Hop()).add(path)
         return seen
+
+    def _paths(self, module: Module) -> Optional[list[dict]]:
+        """None: it does not answer."""
+        try:
+            return self._ask(module, "paths", LOOK_LIMIT_S)["paths"]
+        except PlaceError:
+            return None
 
     def stats(self) -> dict:
         """The ingress's; {} when there is none, or it does not answer."""

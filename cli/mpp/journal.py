@@ -62,12 +62,22 @@ def _undo(entry: dict) -> Optional[str]:
     return f"{entry['what']}: {said.splitlines()[-1]}"
 
 
+def _end_all_inside(namespace: str) -> None:
+    """Also one whose starter was killed before it could list it."""
+    said = subprocess.run(["ip", "netns", "pids", namespace], check=False, capture_output=True, text=True)
+    for pid in said.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
 class Journal:
     """Holds the lock until `close`."""
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / "journal"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_uid != os.geteuid():  # what it lists is done
+            raise PermissionError(f"{folder}: it belongs to another user")
         self.lock = open(folder / "lock", "a+", encoding="utf-8")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,7 +108,7 @@ class Journal:
         for line in self.path.read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(json.JSONDecodeError):
                 entry = json.loads(line)
-                if entry["kind"] == kind:
+                if isinstance(entry, dict) and entry.get("kind") == kind:
                     yield entry
 
     def clear(self, say: Callable[[str], None] = lambda text: None) -> list[str]:
@@ -109,6 +119,7 @@ class Journal:
         _end_processes([p["pid"] for p in processes], [p["start"] for p in processes])
         for entry in self.entries("namespace"):
             if Path("/run/netns", entry["name"]).exists():
+                _end_all_inside(entry["name"])
                 subprocess.run(["ip", "netns", "delete", entry["name"]], check=False,
                                capture_output=True)
                 say(f"cleared namespace {entry['name']}")

@@ -54,7 +54,7 @@ def _run(path: Path) -> dict[str, object]:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from None
     except ModelError as error:
         raise ConfigError(f"{path}:{_line_of(error, path)}: {error}") from None
-    except Exception as error:  # pylint: disable=broad-except
+    except (Exception, SystemExit) as error:  # pylint: disable=broad-except
         raise ConfigError(f"{path}:{_line_of(error, path)}: {type(error).__name__}: "
                           f"{error}") from None
     return names

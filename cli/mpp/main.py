@@ -92,8 +92,8 @@ def state_folder(chosen, path: Path) -> Path:
     if chosen is None and os.geteuid() == 0:
         chosen = Path("/run/mpp")
     if chosen is None:
-        chosen = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/mpp-{os.geteuid()}") / "mpp"
-    return chosen / f"{path.stem}-{digest(path)}"
+        chosen = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mpp/run"
+    return chosen.resolve() / f"{path.stem}-{digest(path)}"
 
 
 def digest(path: Path) -> str:

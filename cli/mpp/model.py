@@ -117,7 +117,7 @@ class Link:
     b_address: Optional[str] = None
 
     def __post_init__(self) -> None:
-        _check_number(self, "bandwidth_mbit", 0, RATE_MBIT_MAX, "Mbit/s", is_low_allowed=False)
+        _check_number(self, "bandwidth_mbit", 1 / KBIT_PER_MBIT, RATE_MBIT_MAX, "Mbit/s")
         _check_number(self, "delay_ms", 0, DELAY_MS_MAX, "ms")
         _check_number(self, "loss_percent", 0, 100, "percent")
         _check(isinstance(self.is_one_way, bool), self, "is_one_way",
@@ -127,6 +127,9 @@ class Link:
             _check_interface(self, name)
         for name in ("a_address", "b_address"):
             _check_address(self, name)
+        if self.a_address and self.b_address:
+            a, b = ipaddress.ip_interface(self.a_address), ipaddress.ip_interface(self.b_address)
+            _check(a.network == b.network, self, "b_address", f"{b}, not in a_address's network {a.network}")
 
     def __str__(self) -> str:
         return f"Link {self.a}{'->' if self.is_one_way else '-'}{self.b}"
@@ -205,7 +208,7 @@ class Arc:
     tail: PopId
     head: PopId
     link: str  # its name
-    rate_kbit: float
+    rate_kbit: float = field(compare=False)  # it stays the same arc when that changes
 
     def __str__(self) -> str:
         return f"{self.tail}->{self.head}"

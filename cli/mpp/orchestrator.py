@@ -78,6 +78,7 @@ class Orchestrator:
             self.udp_senders.clear()
             self.cut.clear()
             self.divided.clear()
+            self.history = History()
             was_set_up, self.is_set_up = self.is_set_up, False
             self.place.destroy()
             return self._done("destroy") if was_set_up else "nothing is set up"

@@ -28,6 +28,8 @@ class Prompt:
         """The exit code."""
         if script is not None:
             return self._run_script(script)
+        if sys.stdin is None:
+            return 0
         return self._ask() if sys.stdin.isatty() else self._run_script(sys.stdin.read())
 
     def _run_script(self, script: str) -> int:

@@ -101,6 +101,27 @@ apps = [App("greedy", 0, 1, listen_port=1, server_port=2, rate_mbit_min=20)]
         self.assertIn("no plan: greedy (20 Mbit/s)", done.stderr)
         self.assertIn("the cut is 0->1 (10 Mbit/s)", done.stderr)
 
+    def test_odd_configurations(self):
+        for name, text, said in (
+                ("twins.py", "pops = [Pop(1), Pop('1')]\nlinks = []\napps = []\n", "2 PoPs have it"),
+                ("nets.py", "pops = [Pop(1), Pop(2)]\nlinks = [Link(1, 2, 5, a_address='10.1.0.1/24', "
+                 "b_address='10.2.0.1/24')]\n", "not in a_address's network"),
+                ("list.py", "pops = [Pop(1), Pop(2)]\nlinks = [Link([1], 2, 5)]\napps = []\n", "no PoP [1]"),
+                ("exit.py", "raise SystemExit(0)\n", "exit.py:1: SystemExit"),
+                ("server.py", "apps = [App('a', 1, 2, 5, 6, server='here')]\n", "expected HOST:PORT")):
+            done = self.run_cli("-n", config=self.write(name, text))
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+            self.assertIn(said, done.stderr)
+        nothing = self.write("nothing.py", "pops = [Pop(1)]\nlinks = []\napps = []\n")
+        done = self.run_cli("--run", "plan", config=nothing)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # A ring whose long way round has more hops than frames live.
+        ring = self.write("ring.py", "pops = [Pop(i) for i in range(22)]\n"
+                          "links = [Link(i, (i + 1) % 22, 100) for i in range(22)]\n"
+                          "apps = [App('a', 0, 5, 6000, 8000)]\n")
+        done = self.run_cli("--run", "plan", config=ring)
+        self.assertIn("a: 100 Mbit/s", done.stdout)
+
     def test_words(self):
         self.assertEqual(commands_of("setup; commit a b;;wait 5 # later\n\nquit"),
                          [["setup"], ["commit", "a", "b"], ["wait", "5"], ["quit"]])

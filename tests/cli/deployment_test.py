@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "cli"))
 
-from mpp.deployment import Deployment  # noqa: E402
+from mpp.deployment import SILENT_LOOKS, Deployment  # noqa: E402
 from mpp.journal import Busy, Journal, start_time  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
 from mpp.place import shape  # noqa: E402
@@ -172,6 +172,19 @@ class Deploying(unittest.TestCase):
         self.assertEqual(self.ports.used, used)
         other.close()
         self.app.commit(flows_of(network_of("0-2", "2-3")))
+        self.assertTrue(stream.end())
+
+    def test_one_that_hangs_is_replaced(self):
+        self.app.commit(flows_of(self.network))
+        stream, hung = Stream(self.place), self.app.running["app-proxy-1"]
+        os.kill(hung.popen.pid, signal.SIGSTOP)
+        for _ in range(SILENT_LOOKS):
+            self.assertNotIn("app-proxy-1", self.app.dead())
+            self.app.hops()
+        self.assertEqual(self.app.dead(), ["app-proxy-1"])
+        self.app.commit(flows_of(self.network))
+        self.assertEqual(set(self.app.check().values()), {"ready"})
+        self.assertFalse(hung.is_alive())
         self.assertTrue(stream.end())
 
     def test_a_module_that_dies_says_why(self):

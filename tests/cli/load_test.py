@@ -30,7 +30,7 @@ WRONG = [
     ("pops = [Pop(0)]\nlinks = [Link(0, 0, 5)]", ":2: Link 0-0: b: the same PoP as a"),
     ("pops = [Pop(0)]\nlinks = [Link(0, 1, 5)]\napps = []",
      "Link 0-1: b: no PoP 1; there are 0"),
-    ("Link(0, 1, 0)", "Link 0-1: bandwidth_mbit: 0, expected more than 0 to 1e+06 Mbit/s"),
+    ("Link(0, 1, 0)", "Link 0-1: bandwidth_mbit: 0, expected 0.001 to 1e+06 Mbit/s"),
     ("Link(0, 1, '50')", "Link 0-1: bandwidth_mbit: '50', expected"),
     ("Link(0, 1, float('nan'))", "Link 0-1: bandwidth_mbit: nan, expected"),
     ("Link(0, 1, 5, delay_ms=-1)", "Link 0-1: delay_ms: -1, expected 0 to 10000 ms"),

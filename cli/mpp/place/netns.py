@@ -219,16 +219,18 @@ class NamespacePlace(Place):
                 self._route_from(side.pop)
 
     def destroy(self) -> None:
-        for process in list(self.processes):
-            process.stop()
-        if self.emulator is not None:
-            self.emulator.stop()
+        try:
+            for process in list(self.processes):
+                process.stop()
+            if self.emulator is not None:
+                self.emulator.stop()
+        finally:
             self.emulator = None
-        self.sides.clear()
-        self.shares_kbit.clear()
-        self.cut.clear()
-        self.is_routed = False
-        self.journal.clear()
+            self.sides.clear()
+            self.shares_kbit.clear()
+            self.cut.clear()
+            self.is_routed = False
+            self.journal.clear()
 
     # ---- routes ----
 

@@ -14,6 +14,9 @@ from .programme import Demand
 from .shares import Misfit, Shares
 
 
+ARCS_MAX = 16  # of a path: the hop limit of docs/protocol.md; what would need more is left out
+
+
 @dataclass(frozen=True)
 class Flow:
     """A path of one application."""
@@ -79,6 +82,8 @@ def plan(network: Network, apps: Sequence[App],
     """`less_kbit`: what of each (link, tail) is not to be used."""
     arcs = network.arcs(less_kbit)
     graph = _graph_of(network, arcs)
+    if not apps:
+        return Plan({}, 0)
     demands = _demands(network, apps)
     shares = Shares(graph, demands)
     try:
@@ -90,7 +95,7 @@ def plan(network: Network, apps: Sequence[App],
     for app, demand, on_arcs in zip(apps, demands, shares.fewest_hops()):
         paths = decompose(graph, on_arcs, demand.source, demand.target)
         flows[app.name] = [Flow(app.name, tuple(arcs[i] for i in path), rate)
-                           for path, rate in paths]
+                           for path, rate in paths if len(path) <= ARCS_MAX]
     return Plan(flows, bound_kbit)
 
 
