@@ -137,8 +137,6 @@ struct segment *sendq_push_take(struct sendq *q, struct budget *b, struct path *
 	struct segment *s = slab_alloc(&b->segments);
 
 	assert(!q->has_fin);
-	if (sendq_is_acked(q))
-		q->burst_at = q->next;
 	*s = (struct segment){.offset = q->next, .data = data, .is_fin = is_fin};
 	list_init(&s->path_node);
 	list_init(&s->lost_node);

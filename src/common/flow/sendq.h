@@ -35,7 +35,6 @@ struct sendq {
 	struct path *const *slots; /* of the tunnel, by path index */
 	uint64_t acked;		   /* all below is acknowledged; FIN counts one */
 	uint64_t next;		   /* the next new byte's offset */
-	uint64_t burst_at;	   /* what `next` was when all before was acknowledged */
 	uint64_t credit;	   /* new bytes stay below it */
 	uint64_t touched;	   /* paths, by bit, that an ACK is being taken for */
 	bool has_fin;		   /* FIN was sent: `next` counts it */

@@ -54,6 +54,7 @@ struct session {
 	struct sendq out;
 	int64_t deficit_bytes; /* fair sharing among sessions (deficit round robin) */
 	bool pull_was_full;    /* the last pull got all it asked for: there is more */
+	uint64_t burst_at;     /* out.next when there was no more, and all was acknowledged */
 
 	struct reorder in;
 	uint64_t granted;	/* credit announced, or about to be */

@@ -313,6 +313,10 @@ static bool pull_for_path(struct session *s, struct path *p, uint64_t now_us)
 
 	if (size > want)
 		size = want;
+	/* That all is acknowledged is not enough: so it is between the frames of a path that has
+	 * room for few. */
+	if (!s->pull_was_full && sendq_is_acked(&s->out))
+		s->burst_at = s->out.next;
 	n = t->ops->pull(s, buf, size);
 	s->pull_was_full = n == (ssize_t)size;
 	if (n < 0 && n != -EAGAIN) {
@@ -353,7 +357,7 @@ static struct demand demand_of(const struct session *s)
 
 	return (struct demand){
 		.is_bulk = s->pull_was_full || !is_alone || under_way_bytes >= BULK_BYTES,
-		.is_short = s->out.next - s->out.burst_at < BULK_BYTES,
+		.is_short = s->out.next - s->burst_at < BULK_BYTES,
 	};
 }
 

@@ -493,6 +493,28 @@ static void a_short_message_does_not_wait_behind_bulk(void **state)
 	expect_data(w, interactive->id, 0, 64, 0);
 }
 
+/* With room for one frame all is acknowledged each time before the next goes out; a burst ends only
+ * when there is no more. */
+static void a_burst_is_what_came_since_there_was_nothing(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	uint64_t size = w->paths[1]->frame_bytes, end = u->session->out.next;
+
+	w->paths[0]->is_blocked = true;
+	w->paths[1]->cap_bytes = size;
+	user_sends(w, u, 3 * size);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(u->session->burst_at, 0);
+		assert_ptr_equal(expect_frame(w, FRAME_DATA, u->id)->path, w->paths[1]);
+		end += size;
+		w->paths[1]->rate_Bps = 0; /* keeps its cap */
+		assert_int_equal(receive_ack(w, 1, u->id, end, end + WORLD_CREDIT), 0);
+	}
+	user_sends(w, u, 10);
+	assert_int_equal(u->session->burst_at, end);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +547,7 @@ int main(void)
 		acceptor_test(an_ack_of_what_was_not_sent),
 		initiator_test(sessions_take_turns),
 		initiator_test(a_short_message_does_not_wait_behind_bulk),
+		initiator_test(a_burst_is_what_came_since_there_was_nothing),
 	};
 
 	return cmocka_run_group_tests_name("tunnel_data", tests, NULL, NULL);
