@@ -113,7 +113,9 @@ class NamespacePlace(Place):
                                          for end in "ab"
                                          if (device := getattr(link, f"{end}_interface"))}
         for number, (name, link) in enumerate(links.items()):
-            self.sides[name] = tuple(self._make_side(link, number, end, taken) for end in "ab")
+            a, b = self.sides[name] = tuple(self._make_side(link, number, end, taken) for end in "ab")
+            if a.address.network != b.address.network:
+                raise PlaceError(f"{link}: {a.address} and {b.address} are not in one network")
 
     @staticmethod
     def _make_side(link: Link, number: int, end: str, taken: set[tuple[PopId, str]]) -> Side:
