@@ -18,7 +18,7 @@ SIZES = ((20, 60, 5), (50, 200, 10), (100, 500, 25), (200, 1000, 50), (500, 3000
 QUICK_SIZES = SIZES[:3]
 DENSE_MAX = 500 * 50  # arcs times applications; beyond it takes minutes
 ASKED_S = {(200, 1000, 50): 5, (1000, 6000, 200): 60}
-UNLIMITED_MAX = (500, 3000, 100)
+UNLIMITED_MAX = (200, 1000, 50)  # where all want all they can get, larger ones take minutes
 MIB_ASKED = 2048
 GAP_ASKED_PERCENT = 1
 
