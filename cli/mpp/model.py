@@ -136,6 +136,12 @@ class Link:
         """As commands name it: 0-3, or 0->3 when it goes one way."""
         return str(self).removeprefix("Link ")
 
+    @property
+    def directions(self) -> list[tuple[PopId, PopId]]:
+        """(from, to) of those that applications may use."""
+        forward = (self.a, self.b)
+        return [forward] if self.is_one_way else [forward, (self.b, self.a)]
+
 
 @dataclass(frozen=True)
 class Scheduler:
@@ -238,8 +244,7 @@ class Network:
         (link, tail). A direction of which nothing is left is none."""
         arcs = []
         for name, link in self.links.items():
-            ends = [(link.a, link.b)] if link.is_one_way else [(link.a, link.b), (link.b, link.a)]
-            for tail, head in ends:
+            for tail, head in link.directions:
                 rate_kbit = link.bandwidth_mbit * KBIT_PER_MBIT - less_kbit.get((name, tail), 0)
                 if rate_kbit > 0:
                     arcs.append(Arc(tail, head, name, rate_kbit))

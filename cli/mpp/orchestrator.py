@@ -87,10 +87,9 @@ class Orchestrator:
         """`figures` by the fields of Link; `is_up` cuts the link or joins it again."""
         with self.lock:
             self._needs_network()
-            if name not in self.network.links:
-                raise Refused(f"no link {name}; there are {', '.join(self.network.links)}")
+            link = self._link(name)
             if figures:
-                link = dataclasses.replace(self.network.links[name], **figures)
+                link = dataclasses.replace(link, **figures)
                 self.place.set_link(name, link)  # of the same network
             if is_up is not None:
                 self.place.set_link_up(name, is_up)
@@ -108,9 +107,7 @@ class Orchestrator:
         """Sends UDP over a link, from both its PoPs or from those; 0 ends it."""
         with self.lock:
             self._needs_network()
-            if name not in self.network.links:
-                raise Refused(f"no link {name}; there are {', '.join(self.network.links)}")
-            link = self.network.links[name]
+            link = self._link(name)
             for pop in sources or (link.a, link.b):
                 if pop not in (link.a, link.b):
                     raise Refused(f"link {name} does not begin at PoP {pop}")
@@ -145,7 +142,7 @@ class Orchestrator:
         from .plan import plan  # pylint: disable=import-outside-toplevel  # the rest does without scipy
         with self.lock:
             less_kbit = dict(self.autopilot.less_kbit) if self.autopilot else {}
-            for link in self.cut | (self.autopilot.bad_links if self.autopilot else set()):
+            for link in self.cut | self._bad_links():
                 ends = self.network.links[link]
                 for pop in (ends.a, ends.b):
                     less_kbit[link, pop] = ends.bandwidth_mbit * KBIT_PER_MBIT
@@ -239,8 +236,7 @@ class Orchestrator:
 
     def _look(self, watch: Watch) -> None:
         with self.lock:
-            bad_links = self.autopilot.bad_links if self.autopilot else set()
-            look, counters = watch.look(self.network, self.apps.values(), bad_links)
+            look, counters = watch.look(self.network, self.apps.values(), self._bad_links())
             if abs(counters.at - (self.history.before.at if self.history.before else 0)) >= SAMPLE_S * .9:
                 self.history.add(counters)
             if self.autopilot is not None:
@@ -296,8 +292,7 @@ class Orchestrator:
             }
 
     def _link_status(self, name: str, link: Link, planned: dict, carried: dict) -> dict:
-        bad = self.cut | (self.autopilot.bad_links if self.autopilot else set())
-        ends = [(link.a, link.b)] if link.is_one_way else [(link.a, link.b), (link.b, link.a)]
+        bad = self.cut | self._bad_links()
         return {
             "name": name, "a": link.a, "b": link.b, "bandwidth_mbit": link.bandwidth_mbit,
             "delay_ms": link.delay_ms, "loss_percent": link.loss_percent,
@@ -305,7 +300,7 @@ class Orchestrator:
             "directions": [{"from": tail, "to": head,
                             "planned_mbit": round(planned.get((name, tail), 0), 3),
                             "carried_mbit": round(carried.get((name, tail), 0), 3)}
-                           for tail, head in ends],
+                           for tail, head in link.directions],
         }
 
     def _app_status(self, app: App, carried: dict[str, float]) -> dict:
@@ -329,6 +324,15 @@ class Orchestrator:
         }
 
     # ---- helpers ----
+
+    def _link(self, name: str) -> Link:
+        if name not in self.network.links:
+            raise Refused(f"no link {name}; there are {', '.join(self.network.links)}")
+        return self.network.links[name]
+
+    def _bad_links(self) -> set[str]:
+        """That the autopilot leaves out."""
+        return self.autopilot.bad_links if self.autopilot else set()
 
     def _needs_network(self) -> None:
         if not self.is_set_up:
