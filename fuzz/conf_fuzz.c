@@ -48,6 +48,7 @@ static void check_conf(const struct conf *c)
 	require(c->workers >= 1 && c->workers <= WORKERS_MAX);
 	require(c->memory_limit_bytes >= MEMORY_LIMIT_MIN);
 	require(c->memory_limit_bytes / 2 / FIRST_CREDIT_BYTES >= c->sessions_max);
+	require(c->key_len == 0 || (c->key_len >= KEY_BYTES_MIN && c->key_len <= KEY_BYTES_MAX));
 	require(c->payload_max >= FRAME_PAYLOAD_MIN && c->payload_max <= FRAME_PAYLOAD_MAX);
 }
 

@@ -8,6 +8,7 @@
 #include "controller/operation.h"
 #include "controller/print.h"
 
+#include <assert.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,9 @@
 
 /* An hour: beyond it, a limit is a mistake. */
 #define TIMEOUT_MS_MAX 3600000u
+
+static_assert(CONTROLLER_WAIT_MS > 2 * TOPO_WAIT_MS,
+	      "update_topo may wait for new paths, and as long for old ones");
 
 struct command {
 	bool is_json;
@@ -33,7 +37,8 @@ static enum exit_code print_help(void)
 	operation_help(stdout);
 	printf("\nOptions:\n"
 	       "  -j, --json           print the module's reply as it is\n"
-	       "  -t, --timeout=MS     give up after so many milliseconds [%u]\n"
+	       "  -t, --timeout=MS     give up after so many milliseconds [%u];\n"
+	       "                       update_topo may take twice the module's --topo-wait\n"
 	       "  -h, --help           show this, and exit\n"
 	       "  -V, --version        show the version, and exit\n\n"
 	       "Exit code 0: done; 1: the module said no; 2: wrong usage, or not reachable.\n",

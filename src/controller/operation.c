@@ -3,6 +3,7 @@
 
 #include "common/base/limits.h"
 #include "common/conf/conf.h"
+#include "common/flow/scheduler.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -228,10 +229,17 @@ int operation_request(int argc, char *const *argv, json_t **ret_request,
 
 void operation_help(FILE *out)
 {
+	char schedulers[NAMES_TEXT_MAX];
+
+	names_text(scheduler_names, schedulers);
 	for (size_t i = 0; i < OPERATION_COUNT; i++) {
 		char left[64];
 
 		snprintf(left, sizeof(left), "%s%s", operations[i].name, operations[i].arguments);
 		fprintf(out, "  %-32s %s\n", left, operations[i].help);
 	}
+	fprintf(out,
+		"\nSIDE is backend or listen; a proxy needs it for add_path, and for an address "
+		"that is\non both sides. NAME is one of:\n%s.\n",
+		schedulers);
 }

@@ -101,17 +101,36 @@ static void print_prepared(FILE *out, const json_t *reply)
 	print_list(out, " ", json_object_get(reply, "ratios"));
 }
 
+/* Subflows that were closed all the same; nothing when there are none. */
+static void print_cut(FILE *out, const json_t *reply)
+{
+	json_int_t cut = json_integer_value(json_object_get(reply, "cut"));
+
+	if (cut > 0)
+		fprintf(out, ", %" JSON_INTEGER_FORMAT " could not be drained in time", cut);
+}
+
 static void print_updated(FILE *out, const json_t *reply)
 {
+	const json_t *left_behind = json_object_get(reply, "tunnels_left_behind");
+
 	fputs("the prepared topology is in force", out);
 	print_count(out, ", ", reply, "paths");
 	print_count(out, ", ", reply, "listeners");
+	print_cut(out, reply);
+	if (json_array_size(left_behind) > 0)
+		fputs(", tunnels left behind: ", out);
+	print_list(out, " ", left_behind);
 }
 
+/* A proxy has no sessions to end. */
 static void print_reset(FILE *out, const json_t *reply)
 {
 	fputs("done", out);
-	print_count(out, ", ended ", reply, "sessions");
+	if (json_object_get(reply, "tunnels"))
+		print_count(out, ", hung up on ", reply, "tunnels");
+	else
+		print_count(out, ", ended ", reply, "sessions");
 }
 
 static void print_close(FILE *out, const json_t *reply)
@@ -134,11 +153,8 @@ static void print_weight(FILE *out, const json_t *reply)
 
 static void print_removed(FILE *out, const json_t *reply)
 {
-	json_int_t cut = json_integer_value(json_object_get(reply, "cut"));
-
 	fputs("removed", out);
-	if (cut > 0)
-		fprintf(out, ", %" JSON_INTEGER_FORMAT " could not be drained in time", cut);
+	print_cut(out, reply);
 }
 
 static void print_scheduler(FILE *out, const json_t *reply)

@@ -1,5 +1,6 @@
 /* link_emulator: joins pairs of interfaces and does to their packets what networks do. Options,
- * the commands of the start, signals; exit code 0: ended when told to, 2: could not begin. */
+ * the commands of the start, signals; exit code 0: ended when told to, 2: could not begin or go on.
+ */
 #include "common/base/fail.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
@@ -151,18 +152,23 @@ static enum exit_code begin_file(struct emulator *e, const char *path)
 {
 	FILE *file = fopen(path, "re");
 	enum exit_code code = EXIT_DONE;
-	char line[COMMAND_BYTES_MAX + 1], where[512];
+	char *line = NULL, where[512];
+	size_t room = 0;
 	unsigned number = 0;
 
 	if (!file)
 		return fail_exit("--file \"%s\": %s", path, strerror(errno));
-	while (code == EXIT_DONE && fgets(line, sizeof(line), file)) {
+	while (code == EXIT_DONE && getline(&line, &room, file) >= 0) {
 		line[strcspn(line, "\r\n")] = '\0';
 		snprintf(where, sizeof(where), "%.400s:%u", path, ++number);
-		code = begin_line(e, where, line);
+		if (strlen(line) < COMMAND_BYTES_MAX)
+			code = begin_line(e, where, line);
+		else
+			code = fail_exit("%s: longer than %u bytes", where, COMMAND_BYTES_MAX - 1);
 	}
-	if (code == EXIT_DONE && ferror(file))
+	if (code == EXIT_DONE && !feof(file))
 		code = fail_exit("--file \"%s\": %s", path, strerror(errno));
+	free(line);
 	fclose(file);
 	return code;
 }

@@ -41,19 +41,20 @@ static void agree(struct ingress_worker *iw, const struct hello_ack *ack)
 		t->sessions_max = ack->sessions_max;
 }
 
-/* A prepared one only takes what comes. */
-static void add_path(struct backend *b, uint32_t payload_max)
+/* A prepared one only takes what comes. False when there are too many. */
+static bool add_path(struct backend *b, uint32_t payload_max)
 {
 	struct ingress_worker *iw = b->owner;
 
 	b->path = end_add_path(&iw->end, b->uplink.subflow, b->uplink.backend.ratio, payload_max);
 	if (!b->path) {
 		log_warn("backend %s is not used: more than %u paths", b->uplink.name, PATHS_MAX);
-		return;
+		return false;
 	}
 	b->path->rank = b->rank;
 	if (b->state == BACKEND_PREPARED)
 		tunnel_hold_path(b->path);
+	return true;
 }
 
 void ingress_use_backend(struct backend *b)
@@ -100,7 +101,8 @@ static bool on_up(struct uplink *u, const struct hello_ack *ack)
 	}
 	if (!iw->instance)
 		agree(iw, ack);
-	add_path(b, ack->payload_max);
+	if (!add_path(b, ack->payload_max))
+		return false;
 	pending_look(&iw->rise);
 	pending_look(&iw->leave);
 	return true;

@@ -91,7 +91,8 @@
 #define FINISHED_RANGES_SURE 1024u
 /* Most requests and many replies fit into it, and thousands of sessions cost little. */
 #define FIRST_CREDIT_BYTES (16u * KIB)
-/* 100 ms at 1 Gbit/s, rounded up: what one session may have under way at the most. */
+/* What one session may have under way at the most: 2 x rate x RTT (docs/protocol.md) of 1 Gbit/s at
+ * 65 ms. */
 #define WINDOW_MAX_BYTES (16u * MIB)
 /* What a user may raise that to: 1 GiB is 400 ms at 20 Gbit/s and fits into 32 bits. */
 #define WINDOW_CEILING_BYTES (1024u * MIB)
@@ -243,7 +244,8 @@
 #define CONTROL_IDLE_MS 300000u	    /* a JSON connection may rest between requests: an operator */
 #define CONTROL_LINGER_MS 500u	    /* input dropped after a last reply, so that it is read */
 #define CONTROL_CLOSE_MS 500u	    /* replies under way may go out for so long at the end */
-#define CONTROLLER_WAIT_MS 15000u   /* mpp_controller: above TOPO_WAIT_MS, within one's patience */
+/* mpp_controller: above 2 x TOPO_WAIT_MS, which update_topo may take, and within one's patience. */
+#define CONTROLLER_WAIT_MS 15000u
 
 /* A TCP connect to a neighbour that was there before: a SYN and its repetition after 1 s. TCP's
  * own pauses grow; a new attempt finds a path that has returned within so long. Four times the last
@@ -258,7 +260,8 @@
 /* ---- counts ---- */
 #define DESCRIPTORS_LOOK_EVERY 8u /* accepted clients; fewer than are reserved */
 #define DESCRIPTORS_RESERVED 16u  /* for the comm socket, when all others are used up */
-#define KEY_BYTES_MIN 16	  /* a shorter key could be guessed */
+#define KEY_BYTES_MIN 16u	  /* a shorter key could be guessed */
+#define KEY_BYTES_MAX 256u	  /* eight times the MAC that it is for */
 /* One thread fills the links of most sites; a second one costs memory and is asked for. */
 #define WORKERS_DEFAULT 1u
 #define WORKERS_MAX 64u		     /* more than the processors of most machines */

@@ -99,17 +99,19 @@ static void help_print(const struct draft *d)
 	       program_name(m));
 }
 
-/* All long options in getopt's form. */
-static void getopt_fill(struct option ret[OPTION_COUNT + ACTION_ROWS])
+/* All long options of the module in getopt's form. */
+static void getopt_fill(enum module m, struct option ret[OPTION_COUNT + ACTION_ROWS])
 {
 	for (enum option_id id = 0; id < OPTION_COUNT; id++) {
-		ret[id] = (struct option){
+		if (!option_is_of(m, id))
+			continue;
+		*ret++ = (struct option){
 			.name = option_name(id),
 			.has_arg = option_is_flag(id) ? optional_argument : required_argument,
 			.val = GETOPT_BASE + (int)id,
 		};
 	}
-	memcpy(&ret[OPTION_COUNT], actions, sizeof(actions));
+	memcpy(ret, actions, sizeof(actions));
 }
 
 /* getopt's '?': a name that is unknown or the start of several, or a value where none is taken. */
@@ -127,7 +129,8 @@ static int option_unknown(const struct draft *d, const char *arg)
 		return draft_fail(d, where, arg + strlen(name) + 1, "expected no value");
 	near_init(&n, name + strspn(name, "-"));
 	for (enum option_id id = 0; id < OPTION_COUNT; id++)
-		near_try(&n, option_name(id));
+		if (option_is_of(d->conf.module, id))
+			near_try(&n, option_name(id));
 	for (size_t i = 0; actions[i].name; i++)
 		near_try(&n, actions[i].name);
 	if (n.best)
@@ -185,7 +188,7 @@ static enum conf_result options_collect(const struct draft *d, int argc, char **
 	enum conf_result result = CONF_RUN;
 	int c, next = argc > 0; /* a program can be started without even its name */
 
-	getopt_fill(longs);
+	getopt_fill(d->conf.module, longs);
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	while (result == CONF_RUN && !is_negative_number(argv[next])) {

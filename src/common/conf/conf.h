@@ -48,7 +48,9 @@ struct conf {
 	uint32_t client_wait_ms; /* 0: refuse clients at once while there is no path */
 	uint32_t session_wait_ms, open_wait_ms, reset_wait_ms, topo_wait_ms, drain_wait_ms;
 	uint32_t hello_wait_ms;
-	char key_file[256]; /* "" : none */
+	char key_file[256];	    /* "" : none */
+	uint8_t key[KEY_BYTES_MAX]; /* what it holds */
+	size_t key_len;		    /* 0: none */
 	bool require_auth;
 };
 
@@ -65,6 +67,11 @@ enum conf_result {
  * `schedulers` is the NULL-terminated list of names that --scheduler takes. */
 enum conf_result conf_parse(enum module m, int argc, char **argv, const char *const *schedulers,
 			    struct conf *ret);
+
+/* The names with ", " between them, to stand behind "expected one of"; cut where they do not fit.
+ */
+#define NAMES_TEXT_MAX 256
+void names_text(const char *const *names, char ret_text[NAMES_TEXT_MAX]);
 
 /* Strict decimal (no sign, no space, no trailing text): 0, -EINVAL or -ERANGE. */
 int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret);

@@ -47,10 +47,12 @@ const char *program_name(enum module m);
 /* ---- options.c ---- */
 const char *option_name(enum option_id id); /* as on the command line: "memory-limit" */
 bool option_is_flag(enum option_id id);	    /* needs no value on the command line */
+/* A module takes no option that is another one's alone. */
+bool option_is_of(enum module m, enum option_id id);
 /* The name in a file: the same, with underscores. */
 void option_key(const char *name, char ret_key[32]);
-/* OPTION_COUNT when there is no such key. */
-enum option_id option_by_key(const char *key);
+/* OPTION_COUNT when the module has no such key. */
+enum option_id option_by_key(enum module m, const char *key);
 void option_set_defaults(struct draft *d); /* of a draft that is all zeros */
 int option_set(struct draft *d, enum option_id id, const char *where, const char *text);
 void option_help(const struct draft *d, FILE *out);
@@ -80,6 +82,9 @@ int positional_parse(struct draft *d, int count, char *const *args);
 
 /* ---- file.c ---- */
 int file_parse(struct draft *d, const char *path);
+
+/* ---- key.c ---- */
+int key_read(struct draft *d, const char *where, const char *path);
 
 /* ---- near.c ---- */
 /* The name most like a mistyped word; '-' and '_' are alike. */

@@ -159,14 +159,16 @@ static int comm_parse(const struct file *f, const config_setting_t *group)
 static int option_parse(const struct file *f, const config_setting_t *s)
 {
 	const char *key = config_setting_name(s), *text;
-	enum option_id id = option_by_key(key);
+	enum module m = f->draft->conf.module;
+	enum option_id id = option_by_key(m, key);
 	char where[WHERE_MAX], buffer[64];
 	struct near n;
 
 	if (id == OPTION_COUNT) {
 		near_init(&n, key);
 		for (id = 0; id < OPTION_COUNT; id++)
-			near_try(&n, option_name(id));
+			if (option_is_of(m, id))
+				near_try(&n, option_name(id));
 		near_try(&n, "listen");
 		near_try(&n, "backend");
 		near_try(&n, "comm");

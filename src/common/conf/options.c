@@ -8,14 +8,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 enum option_kind {
 	KIND_COUNT,
 	KIND_SIZE,
 	KIND_TIME,
 	KIND_SCHEDULER,
-	KIND_PATH,
+	KIND_KEY_FILE,
 	KIND_FLAG,
 	KIND_LEVEL,
 	KIND_FORMAT,
@@ -72,8 +71,8 @@ static const struct option_row rows[OPTION_COUNT] = {
 	[OPTION_HELLO_WAIT] = {NULL, "hello-wait", KIND_TIME, FIELD(hello_wait_ms), 1,
 			       WAIT_CEILING_MS, HELLO_WAIT_MS, NULL,
 			       "an accepted neighbour must have said hello"},
-	[OPTION_KEY_FILE] = {"Authentication", "key-file", KIND_PATH, FIELD(key_file), 0, 0, 0,
-			     NULL, "key that all modules of a chain share"},
+	[OPTION_KEY_FILE] = {"Authentication", "key-file", KIND_KEY_FILE, FIELD(key_file), 0, 0, 0,
+			     NULL, "16 to 256 bytes that all modules of a chain share"},
 	[OPTION_REQUIRE_AUTH] = {NULL, "require-auth", KIND_FLAG, FIELD(require_auth), 0, 0, 0,
 				 NULL, "without a key, loopback addresses only"},
 	[OPTION_LOG_LEVEL] = {"Log (standard error)", "log-level", KIND_LEVEL, FIELD(log_level), 0,
@@ -92,6 +91,12 @@ bool option_is_flag(enum option_id id)
 	return rows[id].kind == KIND_FLAG;
 }
 
+/* Clients come to the ingress. A proxy takes whatever an end does: see is_about_sessions. */
+bool option_is_of(enum module m, enum option_id id)
+{
+	return m != MODULE_EGRESS || id != OPTION_CLIENT_WAIT;
+}
+
 void option_key(const char *name, char ret_key[32])
 {
 	snprintf(ret_key, 32, "%s", name);
@@ -100,14 +105,14 @@ void option_key(const char *name, char ret_key[32])
 			*c = '_';
 }
 
-enum option_id option_by_key(const char *key)
+enum option_id option_by_key(enum module m, const char *key)
 {
 	enum option_id id;
 	char own[32];
 
 	for (id = 0; id < OPTION_COUNT; id++) {
 		option_key(rows[id].name, own);
-		if (strcmp(own, key) == 0)
+		if (option_is_of(m, id) && strcmp(own, key) == 0)
 			break;
 	}
 	return id;
@@ -179,31 +184,25 @@ static void text_store(struct conf *conf, const struct option_row *row, const ch
 static int scheduler_set(struct draft *d, const struct option_row *row, const char *where,
 			 const char *text)
 {
-	char names[256] = "";
-	size_t at = 0;
+	char names[NAMES_TEXT_MAX];
 
-	for (const char *const *s = d->schedulers; *s; s++) {
+	for (const char *const *s = d->schedulers; *s; s++)
 		if (strcmp(*s, text) == 0) {
 			text_store(&d->conf, row, text);
 			return 0;
 		}
-		if (at < sizeof(names))
-			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
-					       at > 0 ? ", " : "", *s);
-	}
+	names_text(d->schedulers, names);
 	return draft_fail(d, where, text, "expected one of: %s", names);
 }
 
-/* Whoever uses the key reads it later; here it shows whether that can work at all. */
-static int path_set(struct draft *d, const struct option_row *row, const char *where,
-		    const char *text)
+static int key_file_set(struct draft *d, const struct option_row *row, const char *where,
+			const char *text)
 {
 	if (text[0] == '\0' || strlen(text) >= row->field_size)
 		return draft_fail(d, where, text, "expected a file name of 1 to %zu bytes",
 				  row->field_size - 1);
-	if (access(text, R_OK) != 0)
-		return draft_fail(d, where, text, "expected a file that can be read: %s",
-				  strerror(errno));
+	if (key_read(d, where, text))
+		return -EINVAL;
 	text_store(&d->conf, row, text);
 	return 0;
 }
@@ -245,8 +244,8 @@ static int row_set(struct draft *d, const struct option_row *row, const char *wh
 		return time_set(d, row, where, text);
 	case KIND_SCHEDULER:
 		return scheduler_set(d, row, where, text);
-	case KIND_PATH:
-		return path_set(d, row, where, text);
+	case KIND_KEY_FILE:
+		return key_file_set(d, row, where, text);
 	case KIND_FLAG:
 		return flag_set(d, row, where, text);
 	case KIND_LEVEL:
@@ -278,7 +277,7 @@ static const char *kind_placeholder(enum option_kind kind)
 {
 	static const char *const names[] = {
 		[KIND_COUNT] = "=N",	    [KIND_SIZE] = "=SIZE",     [KIND_TIME] = "=TIME",
-		[KIND_SCHEDULER] = "=NAME", [KIND_PATH] = "=FILE",     [KIND_FLAG] = "",
+		[KIND_SCHEDULER] = "=NAME", [KIND_KEY_FILE] = "=FILE", [KIND_FLAG] = "",
 		[KIND_LEVEL] = "=LEVEL",    [KIND_FORMAT] = "=FORMAT",
 	};
 
@@ -310,8 +309,8 @@ static void row_help(const struct option_row *row, FILE *out)
 	fputc('\n', out);
 }
 
-/* Sessions begin and end at an ingress or egress. A proxy takes these options too, so that all
- * modules can share a file, and makes no use of them. */
+/* Sessions begin and end at an ingress or egress. A proxy takes these options too, so that it can
+ * share a file with either, and makes no use of them. */
 static bool is_about_sessions(enum option_id id)
 {
 	return id == OPTION_SCHEDULER || id == OPTION_MAX_WINDOW || id == OPTION_MAX_SESSIONS ||
@@ -325,7 +324,8 @@ void option_help(const struct draft *d, FILE *out)
 	for (enum option_id id = 0; id < OPTION_COUNT; id++) {
 		if (rows[id].group)
 			group = rows[id].group;
-		if (d->conf.module == MODULE_PROXY && is_about_sessions(id))
+		if (!option_is_of(d->conf.module, id) ||
+		    (d->conf.module == MODULE_PROXY && is_about_sessions(id)))
 			continue;
 		if (group)
 			fprintf(out, "\n%s:\n", group);

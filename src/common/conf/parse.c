@@ -37,6 +37,16 @@ int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+void names_text(const char *const *names, char ret_text[NAMES_TEXT_MAX])
+{
+	size_t len = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; names[i] && len < NAMES_TEXT_MAX; i++)
+		len += (size_t)snprintf(ret_text + len, NAMES_TEXT_MAX - len, "%s%s",
+					i == 0 ? "" : ", ", names[i]);
+}
+
 static int parse_scaled(const char *text, const struct unit *units, uint64_t min, uint64_t max,
 			uint64_t *ret)
 {

@@ -84,23 +84,18 @@ static bool is_true(json_t *reply, const char *key)
 	return json_is_true(json_object_get(reply, key));
 }
 
-static void answer_metrics(struct control_conn *conn, json_t *reply)
+static void send_metrics(struct control_conn *conn, const json_t *stats, const json_t *health)
 {
 	struct answer a = {.status = HTTP_STATUS_OK,
 			   .reason = "OK",
 			   .content_type = METRICS_CONTENT_TYPE};
-	FILE *f;
+	FILE *f = open_memstream(&a.body, &a.body_len);
 
-	if (!is_true(reply, "ok")) {
-		send_json(conn, false, reply);
-		return;
-	}
-	f = open_memstream(&a.body, &a.body_len);
 	if (!f) {
 		control_conn_close(conn, "no memory for the answer");
 		return;
 	}
-	metrics_print(f, reply);
+	metrics_print(f, stats, health);
 	fclose(f);
 	send_answer(conn, &a);
 	free(a.body);
@@ -111,16 +106,38 @@ static void answer_healthz(struct control_conn *conn, json_t *reply)
 	send_json(conn, is_true(reply, "live"), reply);
 }
 
-/* Two questions in a row: the stats, kept, and then the health. */
+/* Two questions in a row: the stats, kept, and then the health. True: the first is answered. */
+static bool asks_health(struct control_conn *conn, json_t *reply)
+{
+	if (conn->http.stats)
+		return false;
+	conn->http.stats = json_incref(reply);
+	control_conn_ask(conn, "health_check", json_object());
+	return true;
+}
+
+static void answer_metrics(struct control_conn *conn, json_t *reply)
+{
+	bool is_ok = is_true(reply, "ok");
+	json_t *stats;
+
+	if (is_ok && asks_health(conn, reply))
+		return;
+	stats = conn->http.stats;
+	conn->http.stats = NULL;
+	if (is_ok)
+		send_metrics(conn, stats, reply);
+	else
+		send_json(conn, false, reply);
+	json_decref(stats);
+}
+
 static void answer_status(struct control_conn *conn, json_t *reply)
 {
 	json_t *both;
 
-	if (!conn->http.stats) {
-		conn->http.stats = json_incref(reply);
-		control_conn_ask(conn, "health_check", json_object());
+	if (asks_health(conn, reply))
 		return;
-	}
 	both = json_pack("{s:o, s:O}", "stats", conn->http.stats, "health", reply);
 	conn->http.stats = NULL;
 	send_json(conn, is_true(json_object_get(both, "stats"), "ok") && is_true(reply, "live"),

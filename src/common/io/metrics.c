@@ -1,4 +1,5 @@
-/* Prometheus text from the stats JSON: one table of metrics for the module, one for its paths.
+/* Prometheus text from the stats JSON: one table of metrics for the module, one for its paths; and
+ * whether the module is ready, from its health.
  * A metric without a single sample is left out with its HELP and TYPE. */
 #include "common/io/metrics.h"
 
@@ -220,11 +221,22 @@ static void print_states(FILE *out, const json_t *stats, const json_t *paths)
 	}
 }
 
-void metrics_print(FILE *out, const json_t *stats)
+static void print_ready(FILE *out, const json_t *health)
+{
+	const json_t *ready = json_object_get(health, "ready");
+
+	if (!json_is_boolean(ready))
+		return;
+	print_head(out, "mpp_ready", "gauge", "1 while there is a way end to end.");
+	fprintf(out, "mpp_ready %d\n", json_is_true(ready));
+}
+
+void metrics_print(FILE *out, const json_t *stats, const json_t *health)
 {
 	const json_t *paths = json_object_get(stats, "paths");
 
 	print_states(out, stats, paths);
+	print_ready(out, health);
 	print_path_states(out, paths);
 	for (size_t i = 0; i < sizeof(module_metrics) / sizeof(module_metrics[0]); i++)
 		print_module_metric(out, &module_metrics[i], stats);

@@ -10,6 +10,7 @@
 #define IO_SUBFLOW_H
 
 #include "common/base/chunk.h"
+#include "common/base/limits.h"
 #include "common/io/conn.h"
 #include "common/io/worker.h"
 #include "common/wire/deframer.h"
@@ -38,7 +39,7 @@ struct subflow_ops {
 
 /* A secret shared by all modules of a chain; len 0: none. Borrowed by the subflows. */
 struct subflow_key {
-	uint8_t bytes[256];
+	uint8_t bytes[KEY_BYTES_MAX];
 	size_t len;
 };
 

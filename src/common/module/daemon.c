@@ -8,8 +8,8 @@
 #include "common/flow/scheduler.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,71 +165,92 @@ static void handle_set_scheduler(void *user, struct control_request *req)
 	const char *name = json_string_value(json_object_get(control_args(req), "scheduler"));
 	const struct scheduler *s = name ? scheduler_find(name) : NULL;
 	struct daemon *d = user;
-	char known[128] = "";
+	char known[NAMES_TEXT_MAX];
 
 	if (s) {
 		snprintf(d->conf.scheduler, sizeof(d->conf.scheduler), "%s", s->name);
 		daemon_each(d, d->ops->set_scheduler, control_args(req), reply_scheduler, req);
 		return;
 	}
-	for (size_t i = 0; scheduler_names[i]; i++)
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s",
-			 scheduler_names[i]);
-	control_reply_error(req, "bad_request", "scheduler \"%.64s\": expected one of%s",
+	names_text(scheduler_names, known);
+	control_reply_error(req, "bad_request", "scheduler \"%.64s\": expected one of: %s",
 			    name ? name : "", known);
+}
+
+/* All that may be asked. What a module has of it is in its daemon_ops: `field` is the task_run of
+ * a query, the control_handle of a change. */
+struct operation {
+	const char *name;
+	enum { OPERATION_QUERY, OPERATION_CHANGE, OPERATION_SCHEDULER, OPERATION_CLOSE } kind;
+	size_t field;
+	tasks_done *done; /* of a query */
+};
+
+#define FIELD(member) offsetof(struct daemon_ops, member)
+
+static const struct operation operations[] = {
+	{"health_check", OPERATION_QUERY, FIELD(health), reply_health},
+	{"stats", OPERATION_QUERY, FIELD(stats), reply_stats},
+	{"paths", OPERATION_QUERY, FIELD(paths), reply_result},
+	{"sessions", OPERATION_QUERY, FIELD(sessions), reply_result},
+	{"reset", OPERATION_QUERY, FIELD(reset), reply_result},
+	{"close", OPERATION_CLOSE, 0, NULL},
+	{"update_topo_pre", OPERATION_CHANGE, FIELD(update_topo_pre), NULL},
+	{"update_topo", OPERATION_CHANGE, FIELD(update_topo), NULL},
+	{"abort_topo", OPERATION_CHANGE, FIELD(abort_topo), NULL},
+	{"set_weight", OPERATION_CHANGE, FIELD(set_weight), NULL},
+	{"add_path", OPERATION_CHANGE, FIELD(add_path), NULL},
+	{"remove_path", OPERATION_CHANGE, FIELD(remove_path), NULL},
+	{"set_scheduler", OPERATION_SCHEDULER, FIELD(set_scheduler), NULL},
+};
+
+#define OPERATION_COUNT (sizeof(operations) / sizeof(operations[0]))
+
+static void reply_unknown(struct control_request *req)
+{
+	const char *names[OPERATION_COUNT + 1] = {NULL};
+	char known[NAMES_TEXT_MAX];
+
+	for (size_t i = 0; i < OPERATION_COUNT; i++)
+		names[i] = operations[i].name;
+	names_text(names, known);
+	control_reply_error(req, "unknown_op", "no operation \"%.64s\"; there are %s",
+			    control_op(req), known);
+}
+
+static void handle_operation(struct daemon *d, struct control_request *req,
+			     const struct operation *o)
+{
+	const void *field = (const char *)d->ops + o->field;
+
+	switch (o->kind) {
+	case OPERATION_QUERY:
+		daemon_each(d, *(task_run *const *)field, control_args(req), o->done, req);
+		return;
+	case OPERATION_CHANGE:
+		handle_change(d, req, *(control_handle *const *)field);
+		return;
+	case OPERATION_SCHEDULER:
+		handle_change(d, req, d->ops->set_scheduler ? handle_set_scheduler : NULL);
+		return;
+	case OPERATION_CLOSE:
+		handle_close(d, req);
+		return;
+	}
 }
 
 static void handle_request(void *user, struct control_request *req)
 {
 	struct daemon *d = user;
-	const struct daemon_ops *ops = d->ops;
-	const struct {
-		const char *op;
-		task_run *run;
-		tasks_done *done;
-	} queries[] = {
-		{"health_check", ops->health, reply_health},
-		{"stats", ops->stats, reply_stats},
-		{"paths", ops->paths, reply_result},
-		{"sessions", ops->sessions, reply_result},
-		{"reset", ops->reset, reply_result},
-	};
-	const struct {
-		const char *op;
-		control_handle *handle;
-	} changes[] = {
-		{"update_topo_pre", ops->update_topo_pre},
-		{"update_topo", ops->update_topo},
-		{"abort_topo", ops->abort_topo},
-		{"set_weight", ops->set_weight},
-		{"add_path", ops->add_path},
-		{"remove_path", ops->remove_path},
-		{"set_scheduler", ops->set_scheduler ? handle_set_scheduler : NULL},
-	};
-	const char *op = control_op(req);
 
 	if (daemon_refuses(d, req))
 		return;
-	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
-		if (strcmp(op, queries[i].op) == 0) {
-			daemon_each(d, queries[i].run, control_args(req), queries[i].done, req);
+	for (size_t i = 0; i < OPERATION_COUNT; i++)
+		if (strcmp(control_op(req), operations[i].name) == 0) {
+			handle_operation(d, req, &operations[i]);
 			return;
 		}
-	if (strcmp(op, "close") == 0) {
-		handle_close(d, req);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-		if (strcmp(op, changes[i].op) == 0) {
-			handle_change(d, req, changes[i].handle);
-			return;
-		}
-	control_reply_error(req, "unknown_op",
-			    "no operation \"%.64s\"; there are "
-			    "health_check, stats, paths, sessions, reset, close, update_topo_pre, "
-			    "update_topo, abort_topo, set_weight, add_path, remove_path, "
-			    "set_scheduler",
-			    op);
+	reply_unknown(req);
 }
 
 struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id)
@@ -242,28 +263,6 @@ struct worker *daemon_worker_for(struct daemon *d, const struct tunnel_id *id)
 }
 
 /* ---- beginning ---- */
-
-/* The bytes of the key file, without a newline at the end. */
-static int read_key(const char *path, struct subflow_key *key)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0) {
-		log_error("--key-file %s: %s", path, strerror(errno));
-		return 2;
-	}
-	n = read(fd, key->bytes, sizeof(key->bytes));
-	close(fd);
-	while (n > 0 && key->bytes[n - 1] == '\n')
-		n--;
-	if (n < KEY_BYTES_MIN) {
-		log_error("--key-file %s: expected at least %u bytes", path, KEY_BYTES_MIN);
-		return 2;
-	}
-	key->len = (size_t)n;
-	return 0;
-}
 
 /* Open to whoever reaches it is allowed, and said. */
 static void warn_if_open(const struct daemon *d)
@@ -331,10 +330,8 @@ static void start_signals(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	int code = d->conf.key_file[0] ? read_key(d->conf.key_file, &d->key) : 0;
+	int code = open_control(d);
 
-	if (code == 0)
-		code = open_control(d);
 	if (code == 0)
 		code = d->ops->start(d);
 	if (code == 0)
@@ -363,6 +360,8 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	case CONF_RUN:
 		break;
 	}
+	memcpy(d->key.bytes, d->conf.key, d->conf.key_len);
+	d->key.len = d->conf.key_len;
 	log_init(ops->program, d->conf.log_level, d->conf.log_format);
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0); /* before there are threads */

@@ -94,7 +94,7 @@ int topo_parse(const json_t *args, const struct topo_list *known, struct topo_li
 	       char ret_why[WHY_BYTES_MAX])
 {
 	const json_t *list = json_object_get(args, "addresses");
-	size_t count = json_array_size(list);
+	size_t count = json_array_size(list), fresh = 0;
 	struct topo_list parsed = {.count = count};
 
 	if (!json_is_array(list) || count < 1 || count > CONF_ADDRESSES_MAX)
@@ -114,7 +114,13 @@ int topo_parse(const json_t *args, const struct topo_list *known, struct topo_li
 		same = topo_find(known->list, known->count, a);
 		if (a->ratio == 0)
 			a->ratio = same ? same->ratio : mean_ratio(known);
+		fresh += !same;
 	}
+	if (known->count + fresh > CONF_ADDRESSES_MAX)
+		return fail_why(ret_why,
+				"addresses: %zu in use and %zu new ones stand beside each other "
+				"during the change: expected at most %u in all",
+				known->count, fresh, CONF_ADDRESSES_MAX);
 	*ret = parsed;
 	return 0;
 }

@@ -38,6 +38,8 @@ MEMORY_LIMIT, MEMORY_LIMIT_BYTES = "64M", 64 << 20
 HARD_SLACK_BYTES = 32 << 20  # MEMORY_HARD_SLACK_BYTES of limits.h
 RSS_SLACK_BYTES = 64 << 20
 MEMORY_LOOK_S = 0.1
+RESET_SLACK_S = 2.5
+CARRIED_BYTES = 256 << 10
 
 
 # ---- streams ----
@@ -129,6 +131,7 @@ class Chaos:
         self.is_over = threading.Event()
         self.streams, self.sockets, self.resting = [], [], None
         self.updates = 0
+        self.broken_at = self.failed_at = None  # the last kill, the first error of a stream
 
     def join(self, a, b, _rate):
         return self.emulator.link(a, b)
@@ -140,6 +143,7 @@ class Chaos:
         try:
             while any(track.is_alive() for track in tracks):
                 self.check_memory()
+                self.look_for_errors()
                 time.sleep(MEMORY_LOOK_S)
             for track in tracks:
                 track.result()
@@ -151,6 +155,17 @@ class Chaos:
         self.check_memory()
         self.check_logs()
         check_session(self.chain, self.listener)
+
+    def look_for_errors(self):
+        if self.failed_at is None and any(stream.error() for stream in self.streams):
+            self.failed_at = time.monotonic()
+
+    def check_reset_time(self, after_s):
+        """The streams have waited for so long, and not much longer."""
+        expect(self.failed_at is not None, "no stream ended while the events lasted")
+        took_s = self.failed_at - self.broken_at
+        expect(0.9 * after_s <= took_s <= after_s + RESET_SLACK_S,
+               f"reset {took_s:.1f} s after the kill, expected {after_s}")
 
     def is_exact(self):
         return self.plan.get("end", "exact") == "exact"
@@ -184,6 +199,8 @@ class Chaos:
         else:
             for up, down in zip(self.streams[::2], self.streams[1::2]):
                 expect_both_reset(up, down)
+            if "reset_after_s" in self.plan:
+                self.check_reset_time(self.plan["reset_after_s"])
             # Here nothing was unread when a module was killed, so the kernel resets only what
             # it was told to.
             for who, end in zip(("resting client", "resting server"), self.resting):
@@ -247,6 +264,7 @@ def links_of(chaos, path, side):
 
 
 def kill(chaos, proxy=None, who=None):
+    chaos.broken_at = time.monotonic()
     for module in modules_of(chaos, proxy, who):
         module.kill()
 
@@ -353,9 +371,24 @@ def await_ready(chaos):
     chaos.chain.ingress.wait_ready()
 
 
+def await_carrying(chaos, path):
+    """Its proxy passes on bytes of the streams again, up and down."""
+    chaos.chain.proxies[path].wait_live()
+    before = carried(chaos, path)
+    wait_for(lambda: all(now >= was + CARRIED_BYTES
+                         for was, now in zip(before, carried(chaos, path))),
+             f"path {path} carries again, from {before}", PROGRESS_LIMIT_S)
+
+
+def carried(chaos, path):
+    hops = chaos.chain.proxies[path].must("paths")["paths"]
+    return [sum(hop["sent_bytes"] for hop in hops if hop["side"] == side)
+            for side in ("backend", "listen")]
+
+
 ACTIONS = {f.__name__: f for f in (
     kill, start, restart, stop, resume, down, up, device_down, device_up, blackhole, heal, flap,
-    update, await_ready)}
+    update, await_ready, await_carrying)}
 ACTIONS["set"] = settings
 
 

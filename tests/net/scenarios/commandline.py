@@ -4,12 +4,16 @@ it; what asks for words gets them. One namespace, no links.
     one: a module at a time, loopback only
 """
 
+import pathlib
+import re
 import subprocess
 
 from chain import CONTROLLER, EGRESS, INGRESS, PROXY
 from lab import expect, expect_equal
 from scenario import Scenario
 
+MAN = pathlib.Path(__file__).resolve().parents[3] / "man"
+EMULATOR = "link_emulator"
 GOOD = {
     INGRESS: "1 2 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 9000",
     PROXY: "1 1 127.0.0.1 7001 1 127.0.0.1 7002 1 127.0.0.1 9000",
@@ -49,6 +53,11 @@ WRONG = [
     (INGRESS, "--session-wait soon " + GOOD[INGRESS], "soon"),
     (INGRESS, "--log-level loud " + GOOD[INGRESS], "loud"),
     (INGRESS, "--log-format xml " + GOOD[INGRESS], "xml"),
+    (INGRESS, "--key-file short.key " + GOOD[INGRESS], "short.key"),
+    (INGRESS, "--check --key-file short.key " + GOOD[INGRESS], "not of 15"),
+    (PROXY, "--check --key-file long.key " + GOOD[PROXY], "not of more"),
+    (EGRESS, "--check --config key.conf", "key.conf:1"),
+    (EGRESS, "--client-wait 1s " + GOOD[EGRESS], "--client-wait"),
     (INGRESS, "--config nowhere.conf", "nowhere.conf"),
     (INGRESS, "--config typo.conf", "typo.conf"),
     (INGRESS, "--config broken.conf", "broken.conf"),
@@ -69,14 +78,25 @@ WRONG = [
     (CONTROLLER, "127.0.0.1 9000 update_topo_pre 1 127.0.0.1 port", "port"),
     (CONTROLLER, "127.0.0.1 9000 health_check", "9000"),  # nobody listens there
 ]
-CONFIGS = {"typo.conf": 'liisten = ( );\n', "broken.conf": 'listen = ( "127.0.0.1\n'}
+FILES = {
+    "typo.conf": 'liisten = ( );\n',
+    "broken.conf": 'listen = ( "127.0.0.1\n',
+    "key.conf": 'key_file = "long.key";\n',
+    "short.key": "k" * 15 + "\n",
+    "good.key": "k" * 256 + "\n",
+    "long.key": "k" * 257,
+}
+
+
+def write_files(lab):
+    for name, text in FILES.items():
+        (lab.folder / name).write_text(text)
 
 
 def wrong(lab):
     """All of the table, then one report of all that differs."""
     node = lab.node("one")
-    for name, text in CONFIGS.items():
-        (lab.folder / name).write_text(text)
+    write_files(lab)
     found = []
     for program, words, named in WRONG:
         try:
@@ -112,15 +132,50 @@ def words(lab):
             done = node.run([lab.bin_dir / program, option], limit_s=10)
             expect_equal((done.returncode, done.stderr), (0, ""), f"{program} {option}")
             expect(done.stdout.strip(), f"{program} {option} says nothing")
+    write_files(lab)
     for program, line in GOOD.items():
-        done = node.run([lab.bin_dir / program, "--check", *line.split()], limit_s=10)
-        expect_equal(done.returncode, 0, f"{program} --check: {done.stderr}")
+        for key in ([], ["--key-file", "good.key"]):
+            done = node.run([lab.bin_dir / program, "--check", *key, *line.split()], limit_s=10)
+            expect_equal(done.returncode, 0, f"{program} --check {key}: {done.stderr}")
         done = node.run([lab.bin_dir / program, "--check", *line.split()[:-1]], limit_s=10)
         expect_equal(done.returncode, 2, f"{program} --check, one word less: {done.stderr}")
+
+
+def help_of(lab, program):
+    return lab.nodes["one"].output([lab.bin_dir / program, "--help"])
+
+
+def options_of_help(text):
+    return set(re.findall(r"^ +(?:-\w, +)?--([a-z][a-z-]+)", text, re.MULTILINE))
+
+
+def options_of_man(program):
+    """Of both kinds of pages: ".It Fl h , -help", and ".BR \\-h ", " \\-\\-help" behind ".TP"."""
+    text = (MAN / f"{program}.1").read_text(encoding="utf-8").replace("\\-", "-")
+    entries = re.findall(r"^\.It Fl (.*)$|^\.TP\n\.\w+ (.*)$", text, re.MULTILINE)
+    return {name for mdoc, plain in entries
+            for name in re.findall(r"(?:^| )-([a-z][a-z-]+)", mdoc)
+            + re.findall(r"--([a-z][a-z-]+)", plain)}
+
+
+def manuals(lab):
+    """A page has an entry for each option and operation that --help lists, and for no other."""
+    lab.node("one")
+    for program in (*GOOD, CONTROLLER, EMULATOR):
+        listed = options_of_help(help_of(lab, program))
+        expect({"help", "version"} < listed, f"{program} --help lists {listed}")
+        expect_equal(sorted(options_of_man(program)), sorted(listed), f"options in {program}.1")
+    lines = help_of(lab, CONTROLLER).partition("Operations:")[2].partition("\n\n")[0]
+    listed = re.findall(r"^  ([a-z_]+)", lines, re.MULTILINE)
+    page = (MAN / f"{CONTROLLER}.1").read_text(encoding="utf-8")
+    operations = page.partition(".SH OPERATIONS")[2].partition(".SH ")[0]
+    expect_equal(re.findall(r"^\.TP\n\.BI? ([a-z_]+)", operations, re.MULTILINE), listed,
+                 f"operations in {CONTROLLER}.1")
 
 
 SCENARIOS = [
     Scenario("wrong", wrong, limit_s=120),
     Scenario("port_in_use", port_in_use),
     Scenario("words", words),
+    Scenario("manuals", manuals),
 ]

@@ -334,6 +334,18 @@ WRONG = [
 ]
 
 
+FILES = {
+    "long": "# " + "x" * 1022 + "\n",
+    "good_and_long": "\n# " + "x" * 1021 + "\n# " + "x" * 3000 + "\n",
+}
+LONG = "longer than 1023 bytes"
+WRONG_FILES = [
+    (["-f", "long"], f"long:1: {LONG}"),
+    (["-f", "good_and_long"], f"good_and_long:3: {LONG}"),
+    (["-f", "/"], "Is a directory"),
+]
+
+
 def check_refused(lab, node, arguments, named):
     done = node.run([lab.bin_dir / PROGRAM, *arguments], limit_s=10)
     expect_equal((done.returncode, len(done.stderr.splitlines()), done.stdout), (2, 1, ""),
@@ -351,7 +363,9 @@ def vast(lab):
 def wrong(lab):
     """Exit code 2 and one line that names what is wrong."""
     node = lab.node("a")
-    for arguments, named in WRONG:
+    for name, text in FILES.items():
+        (lab.folder / name).write_text(text)
+    for arguments, named in WRONG + WRONG_FILES:
         check_refused(lab, node, arguments, named)
     for option in ("--help", "--version"):
         done = node.run([lab.bin_dir / PROGRAM, option])

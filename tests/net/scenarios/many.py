@@ -116,7 +116,7 @@ def few_descriptors(lab, program):
     """Out of descriptors: it stops to accept and says so; when some are free it goes on with
     those that wait. Nothing that was accepted breaks."""
     wrap = ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")
-    chain = Chain(lab, wraps={program: wrap}, options=("--client-wait", "60s"))
+    chain = Chain(lab, wraps={program: wrap}, ingress_options=("--client-wait", "60s"))
     listener = chain.listen()
     chain.ready()
     echo = Echo(listener)

@@ -10,7 +10,7 @@ import pathlib
 import re
 
 from chain import COMM, Chain
-from lab import expect, expect_equal
+from lab import expect, expect_equal, wait_for
 from peers import MB, check_session
 from scenario import Scenario
 
@@ -31,6 +31,12 @@ def metrics_of(module):
         pairs = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels))
         found.setdefault(name, []).append((pairs, float(value)))
     return found
+
+
+def ready_gauge(module):
+    text = module.node.output(["curl", "-sS", f"http://{COMM[0]}:{COMM[1]}/metrics"])
+    value, = re.findall(r"^mpp_ready (\S+)$", text, re.MULTILINE)
+    return int(value)
 
 
 def titles_of(module):
@@ -73,6 +79,28 @@ def alike(lab):
             expect(value >= path["sent_bytes"], f"{module.name}: {value} bytes of {path}")
 
 
+def ready(lab):
+    """mpp_ready says what health_check says: before there is a way, with some, and without one."""
+    chain = Chain(lab, paths=2)
+    chain.start_ingress()
+    chain.ingress.wait_live()
+    expect_equal((ready_gauge(chain.ingress), chain.ingress.must("health_check")["ready"]),
+                 (0, False), "mpp_ready and health_check alone")
+    chain.start_proxies()
+    chain.start_egress()
+    chain.ready()
+    for module in (chain.ingress, *chain.proxies, chain.egress):
+        wait_for(lambda: module.must("health_check")["ready"], f"{module.name} ready")
+        expect_equal(ready_gauge(module), 1, f"{module.name}: mpp_ready in the chain")
+    chain.proxies[0].kill()
+    wait_for(lambda: chain.ingress.must("health_check")["degraded"], "the ingress is degraded")
+    expect_equal(ready_gauge(chain.ingress), 1, "mpp_ready with one path of two")
+    chain.proxies[1].kill()
+    wait_for(lambda: not chain.ingress.must("health_check")["ready"], "the ingress has no way")
+    expect_equal(ready_gauge(chain.ingress), 0, "mpp_ready without a path")
+
+
 SCENARIOS = [
     Scenario("alike", alike),
+    Scenario("ready", ready),
 ]

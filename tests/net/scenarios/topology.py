@@ -41,7 +41,7 @@ def started_in_order(lab, order):
 
 def early_client(lab):
     """A client that comes before the chain is whole waits, and is served then."""
-    chain = Chain(lab, options=("--client-wait", "20s"))
+    chain = Chain(lab, ingress_options=("--client-wait", "20s"))
     listener = chain.listen()
     chain.start([INGRESS])
     chain.ingress.wait_live()
@@ -59,7 +59,7 @@ def early_client(lab):
 
 def refused_client(lab, wait):
     """A client that has waited long enough is refused with a reset, not with a clean end."""
-    chain = Chain(lab, options=("--client-wait", wait))
+    chain = Chain(lab, ingress_options=("--client-wait", wait))
     chain.start([INGRESS])
     chain.ingress.wait_live()
     try:

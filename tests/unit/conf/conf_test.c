@@ -19,6 +19,10 @@
 /* A file of bytes without a name in any folder: FILE_FD always holds the test's one. */
 #define FILE_FD 100
 #define FILE_PATH "/proc/self/fd/100"
+/* And another one a key. */
+#define KEY_FD 101
+#define KEY_PATH "/proc/self/fd/101"
+#define KEY_TEXT "0123456789abcdef"
 
 static const char *const schedulers[] = {"weighted", "adaptive", NULL};
 static const char *const programs[] = {"mpp_adv_ingress", "mpp_dataplane_proxy", "mpp_adv_egress"};
@@ -36,6 +40,14 @@ static int memory_file(const char *text)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	return fd;
+}
+
+static void file_put(int at_fd, const char *text)
+{
+	int fd = memory_file(text);
+
+	assert_int_equal(dup2(fd, at_fd), at_fd);
+	close(fd);
 }
 
 /* Puts a memory file in the place of a standard stream; returns what was there. */
@@ -73,18 +85,16 @@ static void run(struct run *r, enum module m, const char *line, const char *file
 		assert_true(argc <= ARGS_MAX);
 		argv[argc++] = strsep(&rest, " ");
 	}
-	if (file) {
-		int fd = memory_file(file);
-
-		assert_int_equal(dup2(fd, FILE_FD), FILE_FD);
-		close(fd);
-	}
+	file_put(KEY_FD, KEY_TEXT "\n");
+	if (file)
+		file_put(FILE_FD, file);
 	memset(&r->conf, 0xa5, sizeof(r->conf));
 	out = stream_capture(stdout, &saved_out);
 	err = stream_capture(stderr, &saved_err);
 	r->result = conf_parse(m, argc, argv, schedulers, &r->conf);
 	stream_release(stderr, err, saved_err, r->err);
 	stream_release(stdout, out, saved_out, r->out);
+	close(KEY_FD);
 	if (file)
 		close(FILE_FD);
 }
@@ -190,6 +200,10 @@ static void bad_positional(void **state)
 	check_bad(bad_positional_cases, COUNT(bad_positional_cases));
 }
 
+#define OF_16 KEY_TEXT
+#define OF_64 OF_16 OF_16 OF_16 OF_16
+#define OF_256 OF_64 OF_64 OF_64 OF_64
+
 static const struct bad_case bad_options_cases[] = {
 	{MODULE_PROXY, "--wrokers=2", NULL,
 	 "option --wrokers: unknown, expected perhaps --workers"},
@@ -234,6 +248,20 @@ static const struct bad_case bad_options_cases[] = {
 	{MODULE_PROXY, "--key-file=/nonexistent/key", NULL,
 	 "option --key-file: \"/nonexistent/key\": expected a file that can be read: No "
 	 "such file or directory"},
+	{MODULE_PROXY, "--key-file=/", NULL,
+	 "option --key-file: \"/\": expected a file that can be read: Is a directory"},
+	{MODULE_PROXY, "--check --key-file=" FILE_PATH, "123456789abcdef\n",
+	 "option --key-file: \"" FILE_PATH "\": expected a key of 16 to 256 bytes in it, not of "
+	 "15"},
+	{MODULE_PROXY, "--check --key-file=" FILE_PATH, OF_256 "7",
+	 "option --key-file: \"" FILE_PATH "\": expected a key of 16 to 256 bytes in it, not of "
+	 "more"},
+	{MODULE_PROXY, "--key-file=" FILE_PATH, OF_16 "\n" OF_256,
+	 "option --key-file: \"" FILE_PATH "\": expected a key of 16 to 256 bytes in it, not of "
+	 "more"},
+	{MODULE_EGRESS, "--client-wait=1s", NULL,
+	 "option --client-wait: unknown or cut too short, expected one of those that --help "
+	 "lists"},
 	{MODULE_PROXY, "--config=/nonexistent/conf", NULL,
 	 "option --config: \"/nonexistent/conf\": expected a file that can be read: No "
 	 "such file or directory"},
@@ -271,6 +299,10 @@ static const struct bad_case bad_file_cases[] = {
 	 AT(1) "\"zebra\": unknown key, expected one of those that mpp.conf(5) lists"},
 	{MODULE_PROXY, CONFIG, "config = \"x\";\n",
 	 AT(1) "\"config\": unknown key, expected one of those that mpp.conf(5) lists"},
+	{MODULE_EGRESS, CONFIG, "client_wait = 0;\n",
+	 AT(1) "\"client_wait\": unknown key, expected one of those that mpp.conf(5) lists"},
+	{MODULE_PROXY, CONFIG, "key_file = \"/dev/null\";\n",
+	 AT(1) "key_file: \"/dev/null\": expected a key of 16 to 256 bytes in it, not of 0"},
 	{MODULE_PROXY, CONFIG, "backends = ();\n",
 	 AT(1) "\"backends\": unknown key, expected perhaps \"backend\""},
 	{MODULE_PROXY, CONFIG, "backend = ( { hots = \"" L "\"; } );\n",
@@ -376,6 +408,7 @@ static void defaults(void **state)
 	assert_int_equal(c->drain_wait_ms, DRAIN_WAIT_MS);
 	assert_int_equal(c->hello_wait_ms, HELLO_WAIT_MS);
 	assert_string_equal(c->key_file, "");
+	assert_int_equal(c->key_len, 0);
 	assert_false(c->require_auth);
 }
 
@@ -427,7 +460,9 @@ static void assert_all_options(const struct conf *c)
 	assert_int_equal(c->topo_wait_ms, 1000);
 	assert_int_equal(c->drain_wait_ms, 2000);
 	assert_int_equal(c->hello_wait_ms, 3000);
-	assert_string_equal(c->key_file, "/dev/null");
+	assert_string_equal(c->key_file, KEY_PATH);
+	assert_int_equal(c->key_len, strlen(KEY_TEXT));
+	assert_memory_equal(c->key, KEY_TEXT, strlen(KEY_TEXT));
 	assert_true(c->require_auth);
 	assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c->log_format, LOG_FORMAT_JSON);
@@ -442,7 +477,7 @@ static void good_every_option(void **state)
 		 "--workers=2 --scheduler weighted --max-frame=32K --max-window=4m "
 		 "--memory-limit=2G --max-sessions=1000 --client-wait=0 --session-wait=60s "
 		 "--open-wait=500ms --reset-wait=7 --topo-wait=1s --drain-wait=2s "
-		 "--hello-wait=3s --key-file=/dev/null --require-auth --log-level=debug "
+		 "--hello-wait=3s --key-file=" KEY_PATH " --require-auth --log-level=debug "
 		 "--log-format=json " GOOD_INGRESS,
 		 NULL);
 	assert_all_options(&r.conf);
@@ -458,13 +493,23 @@ static void good_every_key(void **state)
 		 "memory_limit = 2147483648L; max_sessions = 1000; client_wait = 0;\n"
 		 "session_wait = \"60s\"; open_wait = \"500ms\"; reset_wait = 7;\n"
 		 "topo_wait = 1000; drain_wait = \"2s\"; hello_wait = \"3s\";\n"
-		 "key_file = \"/dev/null\"; require_auth = true; log_level = \"debug\";\n"
+		 "key_file = \"" KEY_PATH "\"; require_auth = true; log_level = \"debug\";\n"
 		 "log_format = \"json\";\n" LISTEN BACKEND COMM);
 	assert_all_options(&r.conf);
 	assert_int_equal(r.conf.listen_count, 1);
 	assert_address(&r.conf.listen[0], L, 7000, 1);
 	assert_address(&r.conf.backend[0], L, 7001, 1);
 	assert_address(&r.conf.comm, L, 7009, 0);
+}
+
+static void the_longest_key(void **state)
+{
+	struct run r;
+
+	(void)state;
+	run_good(&r, MODULE_PROXY, "--key-file=" FILE_PATH " 1 1 a 1 1 b 1 1 c 1", OF_256 "\n");
+	assert_int_equal(r.conf.key_len, 256);
+	assert_memory_equal(r.conf.key, OF_256, 256);
 }
 
 static void command_line_goes_over_file(void **state)
@@ -530,6 +575,9 @@ static void check_help_version(void **state)
 	assert_null(strstr(r.out, "--session-wait"));
 	assert_null(strstr(r.out, "--scheduler"));
 	assert_non_null(strstr(r.out, "understood):\n  --topo-wait=TIME"));
+	run_done(&r, MODULE_EGRESS, "--help", NULL);
+	assert_null(strstr(r.out, "--client-wait"));
+	assert_non_null(strstr(r.out, "understood):\n  --session-wait=TIME"));
 }
 
 /* The three files name each other's ports. */
@@ -563,6 +611,7 @@ int main(void)
 		cmocka_unit_test(good_most_addresses),
 		cmocka_unit_test(good_every_option),
 		cmocka_unit_test(good_every_key),
+		cmocka_unit_test(the_longest_key),
 		cmocka_unit_test(command_line_goes_over_file),
 		cmocka_unit_test(memory_and_sessions_follow_each_other),
 		cmocka_unit_test(check_help_version),

@@ -82,12 +82,30 @@ static void formats_mirror_parsers(void **state)
 	assert_string_equal(text, "30s");
 }
 
+static void names_are_cut_where_they_do_not_fit(void **state)
+{
+	static char long_name[200];
+	const char *const two[] = {"a", "bc", NULL}, *const none[] = {NULL};
+	const char *const much[] = {long_name, long_name, "z", NULL};
+	char text[NAMES_TEXT_MAX];
+
+	(void)state;
+	names_text(two, text);
+	assert_string_equal(text, "a, bc");
+	names_text(none, text);
+	assert_string_equal(text, "");
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	names_text(much, text);
+	assert_int_equal(strlen(text), NAMES_TEXT_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(hosts),
 		cmocka_unit_test(formats_mirror_parsers),
+		cmocka_unit_test(names_are_cut_where_they_do_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,11 +127,28 @@ static void bad_arguments_are_named(void **state)
 	}
 }
 
+static void the_help_says_what_may_stand_there(void **state)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	operation_help(out);
+	fclose(out);
+	assert_non_null(strstr(text, "  set_weight IP PORT RATIO [SIDE]  change"));
+	assert_non_null(strstr(text, "\nSIDE is backend or listen;"));
+	assert_non_null(strstr(text, " NAME is one of:\nadaptive, weighted, ecf, blest, minrtt, "
+				     "redundant, backup.\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_arguments_become_requests),
 		cmocka_unit_test(bad_arguments_are_named),
+		cmocka_unit_test(the_help_says_what_may_stand_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

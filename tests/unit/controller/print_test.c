@@ -44,8 +44,29 @@ static void one_line_says_what_was_done(void **state)
 	expect("update_topo", "{\"listeners\": 2}",
 	       "update_topo: the prepared topology is in force, 2 listeners\n");
 	expect("reset", "{\"sessions\": 0}", "reset: done, ended 0 sessions\n");
+	expect("reset", "{\"sessions\": 0, \"tunnels\": 1}", "reset: done, hung up on 1 tunnel\n");
 	expect("close", "{}", "close: the module lets its sessions finish and ends\n");
 	expect("abort_topo", "{}", "abort_topo: the prepared topology is dropped\n");
+}
+
+static void what_did_not_go_well_is_said(void **state)
+{
+	(void)state;
+	expect("update_topo", "{\"paths\": 3, \"cut\": 0}",
+	       "update_topo: the prepared topology is in force, 3 paths\n");
+	expect("update_topo", "{\"paths\": 3, \"cut\": 2}",
+	       "update_topo: the prepared topology is in force, 3 paths, 2 could not be drained in "
+	       "time\n");
+	expect("update_topo", "{\"listeners\": 1, \"tunnels_left_behind\": [], \"cut\": 0}",
+	       "update_topo: the prepared topology is in force, 1 listener\n");
+	expect("update_topo",
+	       "{\"listeners\": 1, \"tunnels_left_behind\": [\"0123abcd\", \"45\\u0007\"],"
+	       " \"cut\": 1}",
+	       "update_topo: the prepared topology is in force, 1 listener, 1 could not be drained "
+	       "in time, tunnels left behind: 0123abcd 45?\n");
+	expect("remove_path", "{\"ratios\": [1], \"cut\": 0}", "remove_path: removed\n");
+	expect("remove_path", "{\"ratios\": [1], \"cut\": 1}",
+	       "remove_path: removed, 1 could not be drained in time\n");
 }
 
 static void tables_are_aligned(void **state)
@@ -143,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_line_says_what_was_done),
+		cmocka_unit_test(what_did_not_go_well_is_said),
 		cmocka_unit_test(tables_are_aligned),
 		cmocka_unit_test(a_proxys_hops_have_fewer_columns),
 		cmocka_unit_test(an_ends_paths_have_all_columns),

@@ -61,6 +61,9 @@ static void metrics_are_prometheus_text(void **state)
 		    "# HELP mpp_draining 1 while the module drains before it ends.\n"
 		    "# TYPE mpp_draining gauge\n"
 		    "mpp_draining 0\n"
+		    "# HELP mpp_ready 1 while there is a way end to end.\n"
+		    "# TYPE mpp_ready gauge\n"
+		    "mpp_ready 1\n"
 		    "# HELP mpp_workers Worker threads.\n"
 		    "# TYPE mpp_workers gauge\n"
 		    "mpp_workers 1\n"
@@ -68,6 +71,7 @@ static void metrics_are_prometheus_text(void **state)
 		    "# TYPE mpp_sessions_open gauge\n"
 		    "mpp_sessions_open 3\n");
 	expect_end(f, fd, "");
+	assert_int_equal(f->asked_count, 2);
 }
 
 static void head_has_no_body(void **state)

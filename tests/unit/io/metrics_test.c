@@ -11,17 +11,19 @@
 
 #include <cmocka.h>
 
-static char *print(const char *stats_text)
+static char *print(const char *stats_text, const char *health_text)
 {
-	json_t *stats = json_loads(stats_text, 0, NULL);
+	json_t *stats = json_loads(stats_text, 0, NULL), *health = json_loads(health_text, 0, NULL);
 	char *text;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
 	assert_non_null(stats);
-	metrics_print(out, stats);
+	assert_non_null(health);
+	metrics_print(out, stats, health);
 	fclose(out);
 	json_decref(stats);
+	json_decref(health);
 	return text;
 }
 
@@ -45,12 +47,14 @@ static void a_path_has_its_labels_and_base_units(void **state)
 		"0.25},"
 		"{\"tunnel\": \"ab\", \"worker\": 0, \"index\": 2, \"side\": \"backend\", \"peer\":"
 		" \"a\\\"\\\\\\nb\", \"state\": \"down\", \"why\": \"refused\","
-		" \"sent_bytes\": 6, \"parks\": 3, \"doubt_us\": 2500}]}");
+		" \"sent_bytes\": 6, \"parks\": 3, \"doubt_us\": 2500}]}",
+		"{\"live\": true, \"ready\": true, \"degraded\": [\"backend a: refused\"]}");
 
 	(void)state;
 	assert_non_null(strstr(text, "mpp_info{module=\"ingress\",version=\"1.2\","
 				     "scheduler=\"adaptive\"} 1\n"));
 	assert_non_null(strstr(text, "\nmpp_draining 1\n"));
+	assert_non_null(strstr(text, "# TYPE mpp_ready gauge\nmpp_ready 1\n"));
 	assert_non_null(strstr(text, "\nmpp_uptime_seconds 61.5\n"));
 	/* 2^53 + 1: exact, not by way of a double */
 	assert_non_null(strstr(text, "# TYPE mpp_sent_bytes_total counter\n"
@@ -79,14 +83,25 @@ static void a_path_has_its_labels_and_base_units(void **state)
 
 static void what_is_not_there_is_left_out(void **state)
 {
-	char *text = print("{\"workers\": \"two\", \"paths\": [{\"dials\": null}]}");
+	char *text = print("{\"workers\": \"two\", \"paths\": [{\"dials\": null}]}",
+			   "{\"ready\": \"perhaps\"}");
 
 	(void)state;
 	assert_null(strstr(text, "mpp_workers"));
 	assert_null(strstr(text, "mpp_path_dials_total"));
 	assert_null(strstr(text, "mpp_path_state"));
+	assert_null(strstr(text, "mpp_ready"));
 	assert_non_null(strstr(text, "\nmpp_draining 0\n"));
 	assert_int_equal(occurrences(text, "# HELP"), 3);
+	free(text);
+}
+
+static void a_module_without_a_way_is_not_ready(void **state)
+{
+	char *text = print("{}", "{\"live\": true, \"ready\": false}");
+
+	(void)state;
+	assert_non_null(strstr(text, "\nmpp_ready 0\n"));
 	free(text);
 }
 
@@ -95,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_has_its_labels_and_base_units),
 		cmocka_unit_test(what_is_not_there_is_left_out),
+		cmocka_unit_test(a_module_without_a_way_is_not_ready),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,31 @@ static void there_are_so_many_addresses(void **state)
 	json_decref(args);
 }
 
+/* Those that leave are there until the new ones carry. */
+static void old_and_new_ones_have_room_beside_each_other(void **state)
+{
+	json_t *list = json_array(), *args = json_pack("{s:o}", "addresses", list);
+	struct topo_list used, ret = {.count = 0};
+	char why[256];
+
+	(void)state;
+	for (int i = 0; i < (int)CONF_ADDRESSES_MAX - 1; i++)
+		json_array_append_new(list, json_pack("{s:s, s:i}", "host", "a", "port", i + 1));
+	assert_int_equal(topo_parse(args, &(struct topo_list){.count = 0}, &used, why), 0);
+	json_array_clear(list);
+	json_array_append_new(list, json_pack("{s:s, s:i}", "host", "b", "port", 1));
+	assert_int_equal(topo_parse(args, &used, &ret, why), 0);
+	json_array_append_new(list, json_pack("{s:s, s:i}", "host", "a", "port", 1));
+	assert_int_equal(topo_parse(args, &used, &ret, why), 0);
+	json_array_append_new(list, json_pack("{s:s, s:i}", "host", "b", "port", 2));
+	ret.count = 0;
+	assert_int_equal(topo_parse(args, &used, &ret, why), -EINVAL);
+	assert_string_equal(why, "addresses: 63 in use and 2 new ones stand beside each other "
+				 "during the change: expected at most 64 in all");
+	assert_int_equal(ret.count, 0);
+	json_decref(args);
+}
+
 /* ---- as messages ---- */
 
 static void to_json_and_back(void **state)
@@ -181,6 +206,7 @@ int main(void)
 		cmocka_unit_test(without_known_ratios_it_is_one),
 		cmocka_unit_test(each_fault_has_its_line),
 		cmocka_unit_test(there_are_so_many_addresses),
+		cmocka_unit_test(old_and_new_ones_have_room_beside_each_other),
 		cmocka_unit_test(to_json_and_back),
 		cmocka_unit_test(ratios_are_in_the_order_of_the_addresses),
 	};
