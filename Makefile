@@ -34,7 +34,7 @@ warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 	-Wformat=2 -Wvla -Wswitch-enum -Wimplicit-fallthrough $(if $(WERROR),-Werror)
 
 # ---- libraries ----
-packages := libuv libconfig jansson libcrypto
+packages := libuv libconfig jansson libcrypto liburing
 # Goals that compile nothing must work on a machine that has nothing.
 no_compiler := help clean uninstall fmt
 ifneq ($(filter-out $(no_compiler),$(or $(MAKECMDGOALS),all)),)
@@ -72,11 +72,11 @@ sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh cli/mpp/place/*.sh)
 unit_tests := $(patsubst %.c,$(O)/%,$(unit_sources))
 sim := $(if $(sim_sources),$(bin)/sim)
 fuzzers := $(patsubst %,$(O)/fuzz/%,$(fuzz_targets))
-bench_helpers := $(addprefix $(O)/bench/,bulk crowd gap packets pingpong)
+bench_helpers := $(addprefix $(O)/bench/,bulk crowd epoll_echo gap packets pingpong)
 programs :=
 
 .PHONY: all programs unit threaded tests debug asan tsan fuzz fuzz-build check check-long
-.PHONY: check-build demo bench bench-paths bench-cli fmt lint install uninstall clean help FORCE
+.PHONY: check-build demo bench bench-paths bench-echo bench-cli fmt lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -110,11 +110,12 @@ $(if $(V),,@echo "  LINK  $@")
 $(quiet)$(CC) $(all_ldflags) -o $@ $(filter %.o,$^) $(libcommon)
 endef
 
-# $1: folder of src/, $2: program. A folder without C files is no program yet.
+# $1: folder of src/, $2: program, $3: folder that it shares with another program. A folder without
+# C files is no program yet.
 define program_rule
 ifneq ($(wildcard src/$1/*.c),)
 programs += $(bin)/$2
-$(bin)/$2: $(call objects,$(wildcard src/$1/*.c src/$1/*/*.c)) $(libcommon)
+$(bin)/$2: $(call objects,$(wildcard src/$1/*.c src/$1/*/*.c $(if $3,src/$3/*.c))) $(libcommon)
 	$$(link) $$(libs)
 endif
 endef
@@ -124,6 +125,8 @@ $(eval $(call program_rule,proxy,mpp_dataplane_proxy))
 $(eval $(call program_rule,egress,mpp_adv_egress))
 $(eval $(call program_rule,controller,mpp_controller))
 $(eval $(call program_rule,emulator,link_emulator))
+$(eval $(call program_rule,echo/server,echo_server,echo/common))
+$(eval $(call program_rule,echo/client,echo_client,echo/common))
 
 # A unit test is one program. It names what it needs beside libcommon in its first lines:
 # /* with: src/controller/call.c tests/unit/flow/world.c */
@@ -181,6 +184,7 @@ fuzz:
 check-build:
 	$(submake) VARIANT=asan WERROR=1 tests
 	$(submake) VARIANT=tsan WERROR=1 threaded
+	$(submake) WERROR=1 programs
 
 check: check-build
 	@$(PYTHON) tools/check.py $(ARGS)
@@ -196,6 +200,9 @@ bench: programs $(bench_helpers)
 
 bench-paths: programs $(bench_helpers)
 	@$(as_root) $(PYTHON) bench/paths.py --bin-dir bin $(ARGS)
+
+bench-echo: programs $(bench_helpers)
+	@$(as_root) tools/limits.sh $(PYTHON) bench/echo.py --bin-dir bin $(ARGS)
 
 bench-cli: programs $(bench_helpers)
 	@$(as_root) $(PYTHON) bench/orchestrator.py --bin-dir bin $(ARGS)
@@ -229,9 +236,12 @@ endef
 bin_dir = $(DESTDIR)$(PREFIX)/bin
 man_dir = $(DESTDIR)$(PREFIX)/share/man
 doc_dir = $(DESTDIR)$(PREFIX)/share/doc/mpp
+lib_dir = $(DESTDIR)$(PREFIX)/lib/mpp
 man_pages := $(wildcard man/*.1 man/*.5 man/*.7)
 docs := $(wildcard README.md ARCHITECTURE.md CHANGELOG.md LICENSE docs/*.md)
 examples := $(wildcard configs/*.conf)
+# The orchestrator looks for bin/ and configs/ beside the folder that it is in.
+cli_files := $(wildcard cli/mpp/*.py cli/mpp/*/*.py cli/mpp/*/*.sh configs/*.py)
 # man/x.5 -> man5/x.5
 man_places := $(foreach page,$(man_pages),man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
@@ -241,10 +251,15 @@ install: programs
 	$(foreach place,$(man_places),install -m 644 man/$(notdir $(place)) $(man_dir)/$(place)$(newline)	)
 	$(if $(docs),install -m 644 $(docs) $(doc_dir))
 	$(if $(examples),install -m 644 $(examples) $(doc_dir)/examples)
+	install -d $(addprefix $(lib_dir)/,$(sort $(dir $(cli_files))))
+	$(foreach file,$(cli_files),install -m 644 $(file) $(lib_dir)/$(file)$(newline)	)
+	install cli/cli.py $(lib_dir)/cli
+	ln -sfn ../../bin $(lib_dir)/bin
+	ln -sf ../lib/mpp/cli/cli.py $(bin_dir)/mpp_cli
 
 uninstall:
-	rm -f $(addprefix $(bin_dir)/,$(notdir $(programs))) $(addprefix $(man_dir)/,$(man_places))
-	rm -rf $(doc_dir)
+	rm -f $(addprefix $(bin_dir)/,$(notdir $(programs)) mpp_cli) $(addprefix $(man_dir)/,$(man_places))
+	rm -rf $(doc_dir) $(lib_dir)
 
 clean:
 	rm -rf build bin
@@ -258,6 +273,7 @@ help:
 	@echo 'make demo             a chain over three shaped paths, shown live (root)'
 	@echo 'make bench            measurements beside socat, HAProxy and nginx (root)'
 	@echo 'make bench-paths      measurements over links with delay, loss and faults (root)'
+	@echo 'make bench-echo       measurements of the echo suite (root)'
 	@echo 'make bench-cli        measurements of planning and of the orchestrator (root)'
 	@echo 'make fmt              clang-format on all C files'
 	@echo 'make lint             clang-tidy, cppcheck, shellcheck and the layer check'

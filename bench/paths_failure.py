@@ -17,8 +17,8 @@ NAME = "failure"
 TOOLS = ("ss",)
 RATES_MBIT = (200, 100)
 RTTS_MS = (0, 40)
-FAULTS, QUICK_FAULTS = 200, 8
-MPTCP_FAULTS = 20  # what it is compared by
+FAULTS, QUICK_FAULTS = 200, 4  # in each direction
+MPTCP_FAULTS = 10  # what it is compared by
 FAULT_S = 1.5
 WARM_UP_S = 2
 RETURN_LIMIT_S = 6
@@ -88,9 +88,9 @@ def measure_fault(bench, place, name, fault):
             if not bench.is_wanted(case):
                 continue
             if kind == OURS:
-                seen = one_stream(place, fault, direction, count // 2)
+                seen = one_stream(place, fault, direction, count)
             elif HAS_MPTCP:
-                seen = many_streams(place, fault, direction, min(count // 2, MPTCP_FAULTS // 2))
+                seen = many_streams(place, fault, direction, min(count, MPTCP_FAULTS))
             else:
                 continue
             tell(bench.report, place, case, fault, seen, kind == OURS)

@@ -8,6 +8,7 @@ Ours goes from client to server through a proxy on each relay. TCP over one path
 go from the ingress's node to the egress's, the relays then forward packets."""
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -28,7 +29,8 @@ LIMIT_S = 3600  # of a stream that is told when to end
 DOWNLOAD, UPLOAD = "download", "upload"
 DIRECTIONS = (DOWNLOAD, UPLOAD)
 OURS, MPTCP = "ours", "kernel MPTCP"  # a number is TCP over that path alone
-HAS_MPTCP = shutil.which("mptcpize") is not None
+HAS_MPTCP = shutil.which("mptcpize") is not None and os.path.exists("/proc/sys/net/mptcp/enabled")
+WITHOUT_MPTCP = "no kernel MPTCP beside it: mptcpize, or the kernel's part of it, is missing"
 
 
 class Path(NamedTuple):
@@ -97,6 +99,8 @@ class Place:
         route_through_relays(self.chain)
         if HAS_MPTCP:
             announce_addresses(self.chain, self.best)
+        elif WITHOUT_MPTCP not in bench.report.notes:
+            bench.report.note(WITHOUT_MPTCP)
         self.serving = {}
 
     def start_chain(self, numbers=None, scheduler=None):

@@ -1,7 +1,6 @@
 /* Sockets and the pattern of the benchmark's own clients and servers (peer.h). */
 #include "peer.h"
 
-#include "common/base/rng.h"
 #include "common/conf/conf.h"
 
 #include <arpa/inet.h>
@@ -17,23 +16,6 @@
 #include <unistd.h>
 
 #define LISTEN_MANY 4096
-/* How far apart the streams of two neighbouring seeds begin in the pattern. */
-#define SEED_STEP 7919u
-
-void pattern_init(struct pattern *p)
-{
-	struct rng rng;
-
-	rng_init(&rng, 1);
-	for (size_t i = 0; i < PATTERN_BYTES; i++)
-		p->bytes[i] = (uint8_t)rng_u64(&rng);
-	memcpy(p->bytes + PATTERN_BYTES, p->bytes, PATTERN_BYTES);
-}
-
-const uint8_t *pattern_at(const struct pattern *p, uint64_t seed, uint64_t offset)
-{
-	return p->bytes + (seed % PATTERN_BYTES * SEED_STEP + offset) % PATTERN_BYTES;
-}
 
 static int set_nodelay(int fd)
 {

@@ -4,29 +4,19 @@
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
 
+#include "common/base/pattern.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define PEER_BLOCK_BYTES 65536u
-/* A prime next to the size of a large frame: a stream that skips, repeats or swaps whole frames
- * does not fit the pattern any more. Small enough to stay in the L2 cache. */
-#define PATTERN_BYTES 65537u
+#define PEER_BLOCK_BYTES PATTERN_PIECE_MAX
 
 /* What a ping-pong begins with, for a server that does other things too. */
 #define PEER_HELLO_BYTES 8u
 #define PEER_PING "pingpong"
 
 enum peer_exit { PEER_FINE = 0, PEER_FAILED = 1, PEER_USAGE = 2, PEER_WRONG_BYTES = 3 };
-
-/* Twice in a row, so that a block is in one piece wherever it starts. */
-struct pattern {
-	uint8_t bytes[2 * PATTERN_BYTES];
-};
-
-void pattern_init(struct pattern *p);
-/* PEER_BLOCK_BYTES of stream `seed` from `offset` on. Streams of neighbouring seeds differ. */
-const uint8_t *pattern_at(const struct pattern *p, uint64_t seed, uint64_t offset);
 
 /* A socket, or a negative errno; without Nagle's algorithm. */
 int peer_connect(const char *host, uint16_t port);

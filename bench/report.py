@@ -17,6 +17,7 @@ VERSIONS = {  # how each peer says its version, and what to keep of that
     "haproxy": (["haproxy", "-v"], r"version (\S+)"),
     "nginx": (["nginx", "-v"], r"nginx/(\S+)"),
     "curl": (["curl", "-V"], r"curl (\S+)"),
+    "ncat": (["ncat", "--version"], r"Version (\S+)"),
 }
 UNKNOWN = "unknown"
 

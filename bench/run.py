@@ -30,13 +30,14 @@ from report import Report
 
 PARTS = {part.NAME: part for part in (shares, aggregation, relay, interactive, sessions,
                                    emulator)}
-HELPERS = ("bulk", "crowd", "gap", "packets", "pingpong")
+HELPERS = ("bulk", "crowd", "epoll_echo", "gap", "packets", "pingpong")
+ECHO = ("echo_server", "echo_client")
 TOOLS = ("ip", "tc", "ss")
 LOG_LINES = 8
 
 
-def main(parts):
-    """`parts` by their names."""
+def main(parts, draw=None):
+    """`parts` by their names; `draw` makes a picture of the report, beside its JSON."""
     arguments = parse(parts)
     chosen = [parts[name] for name in arguments.only or parts]
     missing = what_is_missing(arguments, chosen)
@@ -47,7 +48,7 @@ def main(parts):
                         "`make bench` instead of this script)", 2)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited by all
-    return Run(arguments).measure(chosen)
+    return Run(arguments, draw).measure(chosen)
 
 
 def parse(parts):
@@ -79,7 +80,7 @@ def complain(text, code=1):
 
 
 def what_is_missing(arguments, chosen):
-    files = [arguments.bin_dir / p for p in (INGRESS, PROXY, EGRESS, CONTROLLER, LINK_EMULATOR)]
+    files = [arguments.bin_dir / p for p in (INGRESS, PROXY, EGRESS, CONTROLLER, LINK_EMULATOR, *ECHO)]
     files += [arguments.helper_dir / h for h in HELPERS]
     tools = [t for part in chosen for t in part.TOOLS]
     return ([str(f) for f in files if not f.exists()]
@@ -87,8 +88,8 @@ def what_is_missing(arguments, chosen):
 
 
 class Run:
-    def __init__(self, arguments):
-        self.arguments = arguments
+    def __init__(self, arguments, draw):
+        self.arguments, self.draw = arguments, draw
         self.tag = f"mpp-bench-{os.getpid()}-{secrets.token_hex(3)}"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
         self.report = Report(CONGESTION_CONTROL, {"quick": arguments.quick,
@@ -112,7 +113,9 @@ class Run:
         finally:
             sweep(self.tag + ".")
             shutil.rmtree(self.folder, ignore_errors=True)
-        print(f"\n{self.report.markdown()}\n\n{self.report.save(self.arguments.results)}")
+        saved = self.report.save(self.arguments.results)
+        drawn = self.draw and self.draw(self.report, saved)
+        print(f"\n{self.report.markdown()}\n\n{saved}", *([drawn] if drawn else []), sep="\n")
         return code
 
     def measure_part(self, part, bench):

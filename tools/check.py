@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ASAN, TSAN = Path("build/asan"), Path("build/tsan")
+ASAN, TSAN, RELEASE = Path("build/asan"), Path("build/tsan"), Path()
 
 # Seconds that a runner may take: many times what it needs, so that only a hang meets it.
 UNIT_LIMIT_S = 60
@@ -31,6 +31,11 @@ SIM_SEEDS = {False: 1000, True: 20000}
 TSAN_SCENARIOS = [
     "web.download_two_workers", "web.upload_two_workers", "kill.each_proxy_up", "stop.controller",
 ]
+# Scenarios that look at what the modules have resident, which sanitizers make meaningless.
+RESIDENT_SCENARIOS = {
+    False: ["many.sessions", "many.stalled_clients", "chaos.kill_proxy"],
+    True: ["many.*", "chaos.*"],
+}
 OUTPUT_LINES = 200  # of a program that failed, from its end
 
 # What makes a unit test one of a threaded part.
@@ -240,6 +245,13 @@ def net(arguments):
         yield "tests/net/run.py", lambda: scenarios(ASAN, options, NET_LIMIT_S[arguments.long])
 
 
+def resident(arguments):
+    options = ["--only", *RESIDENT_SCENARIOS[arguments.long]]
+    if arguments.long:
+        options.append("--long")
+    yield "tests/net/run.py", lambda: scenarios(RELEASE, options, NET_LIMIT_S[arguments.long])
+
+
 def scenarios_at_once(variant):
     """Under TSan one keeps two processors busy, and what has a time limit would wait for the other."""
     processors = os.cpu_count() or 1
@@ -256,7 +268,8 @@ def scenarios(variant, options, limit_s):
     return result
 
 
-KINDS = {"layers": layers, "unit": unit, "tsan": tsan, "fuzz": fuzz, "cli": cli, "sim": sim, "net": net}
+KINDS = {"layers": layers, "unit": unit, "tsan": tsan, "fuzz": fuzz, "cli": cli, "sim": sim, "net": net,
+         "resident": resident}
 
 
 def report(kind, name, result, seconds):
@@ -264,7 +277,7 @@ def report(kind, name, result, seconds):
     said += [f"{result.skipped} skipped"] if result.skipped else []
     said += [f"{result.failed} FAILED"] if result.failed else []
     said += [result.trouble] if result.trouble else []
-    print(f"{kind:6} {name:36} {seconds:6.1f} s  {', '.join(said)}", flush=True)
+    print(f"{kind:8} {name:36} {seconds:6.1f} s  {', '.join(said)}", flush=True)
     if result.failed:
         for line in result.output.splitlines()[-OUTPUT_LINES:]:
             print(f"    | {line}")

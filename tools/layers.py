@@ -24,12 +24,14 @@ MAY_INCLUDE = {
     **{daemon: COMMON for daemon in DAEMONS},
     "emulator/core": {"base"},
     "emulator": {"emulator/core", "conf", "base"},
+    "echo": {"conf", "base"},
 }
 
 # Headers that belong to a library other than libc, by their beginning.
 LIBRARIES = {
     "uv.h": "libuv", "uv/": "libuv", "libconfig.h": "libconfig", "jansson.h": "jansson",
     "http_parser.h": "http-parser", "openssl/": "libcrypto",
+    "liburing.h": "liburing",
 }
 MAY_LINK = {
     "base": set(), "wire": set(), "flow": set(),
@@ -38,6 +40,7 @@ MAY_LINK = {
     "module": {"libuv", "jansson", "libcrypto"},
     **{daemon: {"libuv", "jansson", "libcrypto"} for daemon in DAEMONS},
     "emulator/core": set(), "emulator": set(),
+    "echo": {"libuv", "jansson", "liburing"},
 }
 
 # A core needs C and nothing of the system under it but types (ssize_t, iovec).

@@ -5,12 +5,12 @@
 set -euo pipefail
 
 build="make gcc libc6-dev pkg-config libuv1-dev libconfig-dev libjansson-dev
-	libhttp-parser-dev libssl-dev"
+	libhttp-parser-dev libssl-dev liburing-dev"
 run="python3 python3-scipy iproute2 iputils-ping procps nginx curl"
 demo="$build $run"
 check="$demo python3-networkx libcmocka-dev socat iperf3 redis-server redis-tools ethtool mininet
 	openssh-server openssh-client"
-bench="$check haproxy libnginx-mod-stream mptcpize"
+bench="$check haproxy libnginx-mod-stream mptcpize ncat"
 dev="$check clang clang-tidy clang-format cppcheck shellcheck"
 
 policy=/usr/sbin/policy-rc.d

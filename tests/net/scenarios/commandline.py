@@ -13,7 +13,7 @@ from lab import expect, expect_equal
 from scenario import Scenario
 
 MAN = pathlib.Path(__file__).resolve().parents[3] / "man"
-EMULATOR = "link_emulator"
+EMULATOR, ECHO = "link_emulator", ("echo_server", "echo_client")
 GOOD = {
     INGRESS: "1 2 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 9000",
     PROXY: "1 1 127.0.0.1 7001 1 127.0.0.1 7002 1 127.0.0.1 9000",
@@ -161,7 +161,7 @@ def options_of_man(program):
 def manuals(lab):
     """A page has an entry for each option and operation that --help lists, and for no other."""
     lab.node("one")
-    for program in (*GOOD, CONTROLLER, EMULATOR):
+    for program in (*GOOD, CONTROLLER, EMULATOR, *ECHO):
         listed = options_of_help(help_of(lab, program))
         expect({"help", "version"} < listed, f"{program} --help lists {listed}")
         expect_equal(sorted(options_of_man(program)), sorted(listed), f"options in {program}.1")
