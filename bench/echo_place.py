@@ -1,7 +1,9 @@
 """Where the echo suite is measured: a namespace with only a loopback, a server on one port, clients
 that check every byte."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 
@@ -19,11 +21,15 @@ class Place:
         self.bench, self.lab, self.node = bench, lab, loopback_node(lab)
 
     def serve(self, model, *options):
-        return self.start(model, [self.bench.bin_dir / "echo_server", "--model", model, "--json",
-                                  "--port", PORT, *options], stdout=subprocess.PIPE)
+        server = self.node.start(f"echo-{model}", [
+            self.bench.bin_dir / "echo_server", "--model", model, "--json", "--port", PORT,
+            *options], stdout=subprocess.PIPE)
+        expect(b"ready" in server.popen.stdout.readline(), f"echo_server: {server.log().strip()}")
+        return server
 
-    def start(self, name, argv, port=PORT, **more):
-        server = self.node.start(f"echo-{name}", argv, **more)
+    def start(self, name, argv, port=PORT):
+        """A peer, which does not say when it listens."""
+        server = self.node.start(f"echo-{name}", argv)
         self.node.wait_open_port(port)
         return server
 
@@ -51,6 +57,8 @@ def end(server):
         said, _ = server.popen.communicate(timeout=END_LIMIT_S)
     except subprocess.TimeoutExpired:
         server.kill()
-        return {}
+        said = None
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.popen.pid, signal.SIGKILL)  # ncat's children hold its port
     lines = (said or b"").splitlines()
     return json.loads(lines[-1]) if lines else {}

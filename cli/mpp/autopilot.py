@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .model import KBIT_PER_MBIT, Network, PopId
+from .retry import Retry
 
 LOOKS_MIN = 2  # in a row that say the same, of what is measured
 HOLD_FIRST_S, HOLD_MAX_S = 1.0, 60.0  # before a link that was bad is used again
@@ -30,7 +31,7 @@ class Look:
 
 
 class Watched:
-    """One link's failures."""
+    """The failures of a link, or of a PoP."""
 
     def __init__(self) -> None:
         self.is_bad = False
@@ -47,11 +48,16 @@ class Watched:
         """It was bad, and has been good for long enough."""
         return self.is_bad and now - self.failed_at >= self.hold_s
 
+    def come_back(self, now: float) -> None:
+        self.is_bad, self.good_since = False, now
+
 
 class Autopilot:
     def __init__(self, network: Network):
         self.network = network
         self.links = {name: Watched() for name in network.links}
+        self.pops: dict[PopId, Watched] = {}  # where proxies did not start
+        self.retry = Retry()
         self.less_kbit: dict[Side, float] = {}  # planned with
         self.suspects: dict[object, tuple[float, int]] = {}  # what was seen how often in a row
         self.told_mbit = self._told_now()
@@ -64,9 +70,18 @@ class Autopilot:
     def bad_links(self) -> set[str]:
         return {name for name, link in self.links.items() if link.is_bad}
 
+    @property
+    def bad_pops(self) -> set[PopId]:
+        """That are no relays for now."""
+        return {name for name, pop in self.pops.items() if pop.is_bad}
+
+    def fail_pop(self, now: float, pop: PopId) -> None:
+        """A proxy did not start there, or was not well: another way may do without."""
+        self.pops.setdefault(pop, Watched()).fail(now)
+
     def look(self, now: float, seen: Look) -> list[str]:
         """The reasons for a new plan; none: the one in force is good."""
-        reasons = self._look_at_links(now, seen) + self._look_at_told()
+        reasons = self._look_at_links(now, seen) + self._look_at_pops(now) + self._look_at_told()
         if reasons or now - self.planned_at >= REST_S:
             reasons += self._look_at_rates(seen)
         if reasons:
@@ -93,8 +108,16 @@ class Autopilot:
             if name not in seen.stuck:
                 self.suspects.pop((name, "stuck"), None)
             if link.is_over(now):
-                link.is_bad, link.good_since = False, now
+                link.come_back(now)
                 reasons.append(f"link {name} is back, and has been good for {link.hold_s:g} s")
+        return reasons
+
+    def _look_at_pops(self, now: float) -> list[str]:
+        reasons = []
+        for name, pop in self.pops.items():
+            if pop.is_over(now):
+                pop.come_back(now)
+                reasons.append(f"PoP {name} is tried again after {pop.hold_s:g} s")
         return reasons
 
     def _look_at_told(self) -> list[str]:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Sequence
 
 from .model import KBIT_PER_MBIT, ModelError
-from .orchestrator import Orchestrator, Refused
+from .orchestrator import Orchestrator, Refused, flows_status, plan_totals
 from .place.base import PlaceError
+from .plan import Infeasible, Plan, Unsolved
 
 FIGURES = {"bandwidth": "bandwidth_mbit", "delay": "delay_ms", "loss": "loss_percent"}
 LOG_LINES = 20
 NUMBER_MAX = 1e6
 PLOT_S = 300
+PLOT_EVENTS = 1000
+JSON = "--json"
 
 
 class CommandError(Exception):
@@ -54,7 +57,7 @@ def usage_error(name: str) -> CommandError:
     return CommandError(f"usage: {name} {COMMANDS[name].usage}")
 
 
-def number(name: str, text: str, low: float = 0) -> float:
+def read_number(name: str, text: str, low: float = 0) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -76,7 +79,7 @@ def change(orchestrator: Orchestrator, words: list[str]) -> str:
         if setting in ("up", "down") and is_up is None:
             is_up = setting == "up"
         elif equals and key in FIGURES:
-            figures[FIGURES[key]] = number("change", text)
+            figures[FIGURES[key]] = read_number("change", text)
         else:
             raise usage_error("change")
     return orchestrator.change(link, figures, is_up)
@@ -86,7 +89,7 @@ def udp(orchestrator: Orchestrator, words: list[str]) -> str:
     if len(words) not in (2, 3) or (len(words) == 3 and not words[2].startswith("from=")):
         raise usage_error("udp")
     sources = [pop_id(orchestrator, words[2].removeprefix("from="))] if len(words) == 3 else []
-    return orchestrator.udp(words[0], number("udp", words[1]), sources)
+    return orchestrator.udp(words[0], read_number("udp", words[1]), sources)
 
 
 def pop_id(orchestrator: Orchestrator, text: str):
@@ -98,20 +101,27 @@ def pop_id(orchestrator: Orchestrator, text: str):
 
 # ---- applications ----
 def plan(orchestrator: Orchestrator, words: list[str]) -> str:
-    made = planned(lambda: orchestrator.plan(words))
+    made = planned(lambda: orchestrator.plan([word for word in words if word != JSON]))
+    if JSON in words:
+        return json.dumps({**plan_totals(made), "apps": [
+            {"name": name, "rate_mbit": round(made.rate_kbit(name) / KBIT_PER_MBIT, 3),
+             "flows": flows_status(flows)} for name, flows in made.flows.items()]}, indent=1)
     lines = []
     for name, flows in made.flows.items():
         lines.append(f"{name}: {made.rate_kbit(name) / KBIT_PER_MBIT:g} Mbit/s"
                      + ("" if flows else ": no link leads there"))
         lines += [f"  {flow.rate_kbit / KBIT_PER_MBIT:8g}  {' - '.join(map(str, flow.pops))}"
                   for flow in flows]
-    total = f"together {made.rate_kbit_total / KBIT_PER_MBIT:g} Mbit/s"
-    return "\n".join([*lines, total + (f", within {made.gap:.2%} of the most there can be"
-                                       if made.gap >= 1e-4 else ", the most there can be")])
+    return "\n".join([*lines, total(made)])
+
+
+def total(made: Plan) -> str:
+    said = f"together {made.rate_kbit_total / KBIT_PER_MBIT:g} Mbit/s"
+    return said + (f", within {made.gap:.2%} of the most there can be" if made.gap >= 1e-4 else
+                   ", the most there can be")
 
 
 def planned(work: Callable):
-    from .plan import Infeasible, Unsolved  # pylint: disable=import-outside-toplevel
     try:
         return work()
     except (Infeasible, Unsolved) as error:
@@ -119,7 +129,10 @@ def planned(work: Callable):
 
 
 def commit(orchestrator: Orchestrator, words: list[str]) -> str:
-    return "\n".join(planned(lambda: orchestrator.commit(words))) or "no application is to be committed"
+    done = planned(lambda: orchestrator.commit(words))
+    if not done or orchestrator.planned is None:
+        return "no application is to be committed"
+    return "\n".join([*done, total(orchestrator.planned)])
 
 
 def check(orchestrator: Orchestrator, words: list[str]) -> str:
@@ -136,7 +149,7 @@ def check(orchestrator: Orchestrator, words: list[str]) -> str:
 
 # ---- looking ----
 def status(orchestrator: Orchestrator, words: list[str]) -> str:
-    if words not in ([], ["--json"]):
+    if words not in ([], [JSON]):
         raise usage_error("status")
     said = orchestrator.status()
     if words:
@@ -149,7 +162,7 @@ def top(orchestrator: Orchestrator, words: list[str]) -> str:
     if len(words) > 1:
         raise usage_error("top")
     from .show import top as view  # pylint: disable=import-outside-toplevel
-    view.run(orchestrator.status, number("top", words[0]) if words else None)
+    view.run(orchestrator.status, read_number("top", words[0]) if words else None)
     return ""
 
 
@@ -157,9 +170,9 @@ def plot(orchestrator: Orchestrator, words: list[str]) -> str:
     if len(words) not in (1, 2):
         raise usage_error("plot")
     from .show import plot as picture  # pylint: disable=import-outside-toplevel
-    seconds = number("plot", words[1], 1) if len(words) == 2 else PLOT_S
+    seconds = read_number("plot", words[1], 1) if len(words) == 2 else PLOT_S
     try:
-        picture.write(words[0], orchestrator.history.samples, orchestrator.events.last(1000),
+        picture.write(words[0], orchestrator.samples(), orchestrator.events.last(PLOT_EVENTS),
                       orchestrator.name, seconds)
     except (picture.ShowError, OSError) as error:
         raise CommandError(f"plot: {error}") from None
@@ -175,14 +188,14 @@ def autopilot(orchestrator: Orchestrator, words: list[str]) -> str:
 def log(orchestrator: Orchestrator, words: list[str]) -> str:
     if len(words) > 1:
         raise usage_error("log")
-    count = int(number("log", words[0], 1)) if words else LOG_LINES
+    count = int(read_number("log", words[0], 1)) if words else LOG_LINES
     return "\n".join(map(str, orchestrator.events.last(count)))
 
 
 def wait(_orchestrator: Orchestrator, words: list[str]) -> str:
     if len(words) != 1:
         raise usage_error("wait")
-    time.sleep(number("wait", words[0]))
+    time.sleep(read_number("wait", words[0]))
     return ""
 
 
@@ -202,7 +215,7 @@ def without_words(name: str, work: Callable[[Orchestrator], str]) -> Callable:
     return run
 
 
-QUIT = "quit"
+QUIT = ("quit", "exit")
 COMMANDS = {command.name: command for command in (
     Command("setup", "", "builds the network", without_words("setup", Orchestrator.setup)),
     Command("change", "LINK [bandwidth=MBIT] [delay=MS] [loss=PERCENT] [up|down]",
@@ -212,12 +225,12 @@ COMMANDS = {command.name: command for command in (
     Command("udp", "LINK MBIT [from=POP]", "sends UDP over a link, both ways or from one PoP; 0 ends it",
             udp, "links"),
     Command("destroy", "", "takes all of it down", without_words("destroy", Orchestrator.destroy)),
-    Command("plan", "[APP...|all]", "shows what commit would do", plan, "apps"),
+    Command("plan", "[APP...|all] [--json]", "shows what commit would do", plan, "apps"),
     Command("commit", "[APP...|all]", "plans anew with these applications, too, and goes over to it",
             commit, "apps"),
     Command("check", "", "asks every module whether it is ready", check),
-    Command("reset", "[APP...]", "ends all streams", lambda o, words: o.reset(words), "apps"),
-    Command("close", "[APP...]", "ends applications", lambda o, words: o.close(words), "apps"),
+    Command("reset", "[APP...|all]", "ends all streams", lambda o, words: o.reset(words), "apps"),
+    Command("close", "[APP...|all]", "ends applications", lambda o, words: o.close(words), "apps"),
     Command("status", "[--json]", "shows what is so", status),
     Command("top", "[SECONDS]", "shows it live; q ends it", top),
     Command("plot", "FILE.svg|FILE.png [SECONDS]", "draws the throughput of the last minutes", plot),
@@ -225,5 +238,6 @@ COMMANDS = {command.name: command for command in (
     Command("log", "[LINES]", "shows what happened, and why", log),
     Command("wait", "SECONDS", "does nothing for so long", wait),
     Command("help", "[COMMAND]", "shows this", help_text),
-    Command(QUIT, "", "takes all of it down, and ends", without_words(QUIT, lambda _: "")),
+    Command("quit", "", "takes all of it down, and ends", without_words("quit", lambda _: "")),
+    Command("exit", "", "the same", without_words("exit", lambda _: "")),
 )}

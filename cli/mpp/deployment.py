@@ -1,21 +1,23 @@
-"""The running modules of one application, and how they change without its streams noticing: what is
-new comes up beside the old, ingress and egress go over together, then the old is closed. Whatever fails
-before that leaves all as it was."""
+"""The running modules of one application, and how they change without its streams noticing: what
+is new comes up beside the old, ingress and egress go over together, then the old is closed.
+Whatever fails before that leaves all as it was; a change that is half done, as a module gave no
+answer, is ended by the next one."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Optional, Sequence
+from typing import Callable, Iterable, Optional, Sequence
 
-from .deploy import (EGRESS, INGRESS, Address, Layout, Module, changed_ratios, lay_out,
+from .interrupts import held
+from .layout import (EGRESS, INGRESS, Address, Layout, Module, changed_ratios, lay_out,
                      set_ratios)
-from .model import App, Arc
+from .model import App, Arc, PopId
 from .place.base import Place, PlaceError, Running
 from .plan import Flow, arc_rates
 from .ports import Ports
+from .together import at_once
 
 COMM_HOST = "127.0.0.1"
 ASK_LIMIT_S = 15  # above what update_topo may take
@@ -23,6 +25,22 @@ LOOK_LIMIT_S = 1  # a module that only tells does so at once
 SILENT_LOOKS = 3
 START_LIMIT_S = 10
 LOG_LINES = 3  # of a module that died, shown
+
+
+class Refusal(PlaceError):
+    """A module has answered that it does not do it; `code` is of docs/control.md."""
+
+    def __init__(self, what: str, code: str):
+        super().__init__(what)
+        self.code = code
+
+
+class NotStarted(PlaceError):
+    """A module that does not run as it should, at this PoP."""
+
+    def __init__(self, what: str, pop: PopId):
+        super().__init__(what)
+        self.pop = pop
 
 
 @dataclass
@@ -46,75 +64,80 @@ class Deployment:
         self.place, self.app, self.ports = place, app, ports
         self.layout: Optional[Layout] = None
         self.flows: list[Flow] = []
+        self.coming: Optional[tuple[Layout, list[Flow]]] = None  # prepared, or on the way
+        self.egress_is_behind = False  # the ingress has gone over, and the egress has yet to
         self.running: dict[str, Running] = {}  # by the module's name
         self.silent: dict[str, int] = {}  # those that did not answer, for how many looks
+        self.ended: list[str] = []  # those that were dead at the last look
         self.version = 0
 
     # ---- what the prompt asks for ----
 
+    @property
+    def is_settled(self) -> bool:
+        """No change is half done."""
+        return self.coming is None and not self.egress_is_behind
+
     def commit(self, flows: Sequence[Flow]) -> str:
-        """Goes over to these flows, and says how. PlaceError: nothing has changed, unless it is from the
-        egress's update_topo: then it has gone over, and that end has still to."""
+        """Goes over to these flows, and says how. PlaceError: nothing has changed; or, while it is
+        not `is_settled`, what was half done when a module gave no answer is still so: the next one
+        finishes that first."""
         if not flows:
             raise PlaceError(f"{self.app}: no link leads from PoP {self.app.source} to PoP "
                              f"{self.app.target}")
         rates = arc_rates(flows)
-        said = self._commit(flows, rates)
-        self.flows = list(flows)
-        return said
-
-    def _commit(self, flows: Sequence[Flow], rates: dict[Arc, float]) -> str:
         dead = self.dead()
         if self.layout is not None and {self.layout.ingress.name, self.layout.egress.name} & set(dead):
             self.close()
+        with held():
+            self._settle()
         if self.layout is None:
             self._begin(flows)
             return f"{len(self.layout.modules)} modules started"
-        if set(rates) == set(self.layout.rates_kbit) and not dead:
-            return f"{self._set_weights(rates)} weights set"
+        if set(rates) == set(self.layout.rates_kbit) and not set(dead) & set(self.running):
+            count = self._set_weights(rates)
+            self.flows = list(flows)
+            return f"{count} weights set"
         self._go_over(flows)
         return f"{len(self.layout.proxies)} proxies in place of the old"
 
     def check(self) -> dict[str, str]:
         """Of each module: "ready", or what is missing."""
-        if self.layout is None:
+        layout = self.layout  # another thread may change it meanwhile
+        if layout is None:
             return {self.app.name: "does not run"}
-        modules = self.layout.modules
-        with ThreadPoolExecutor(len(modules)) as pool:
-            said = pool.map(self._health, modules)
-        return {module.name: state for module, (_, state) in zip(modules, said)}
+        said = at_once(self._health, layout.modules)
+        return {module.name: state for module, (_, state) in zip(layout.modules, said)}
 
     def reset(self) -> int:
         """Ends all streams; how many those were."""
-        return self._ask(self.layout.ingress, "reset")["sessions"] if self.layout else 0
+        layout = self.layout
+        return self._ask(layout.ingress, "reset")["sessions"] if layout else 0
 
     def close(self) -> None:
         """Also half a one."""
         self._close([self.running[name] for name in reversed(self.running)])
         self._forget(self.layout)
-        self.layout, self.flows = None, []
+        if self.coming is not None:
+            self._forget(self.coming[0])
+        self.layout, self.flows, self.coming, self.egress_is_behind = None, [], None, False
 
     def dead(self) -> list[str]:
         """The modules that have ended by themselves, or have not answered for SILENT_LOOKS looks."""
-        return [name for name, process in self.running.items()
+        return [name for name, process in list(self.running.items())
                 if self.silent.get(name, 0) >= SILENT_LOOKS or not process.is_alive()]
 
     def hops(self) -> dict[Arc, Hop]:
-        """What the module before each arc says of it; arcs are missing whose module does not answer."""
-        seen: dict[Arc, Hop] = {}
-        if self.layout is None:
-            return seen
-        arcs = {(arc.tail, str(address)): arc for arc, address in self.layout.addresses.items()}
-        modules = self.layout.modules
-        with ThreadPoolExecutor(len(modules)) as pool:
-            said = list(pool.map(self._paths, modules))
-        self.silent = {module.name: self.silent.get(module.name, 0) + 1
-                       for module, paths in zip(modules, said) if paths is None}
-        for module, paths in zip(modules, said):
-            for path in paths or ():
-                arc = arcs.get((module.pop, path["peer"]))
-                if arc is not None and path["side"] == "backend":
-                    seen.setdefault(arc, Hop()).add(path)
+        """What the module before each arc says of it; arcs are missing whose module does not
+        answer. A look: `ended` is from now."""
+        layout, seen = self.layout, {}
+        if layout is not None:
+            said = dict(zip((module.name for module in layout.modules),
+                            at_once(self._paths, layout.modules)))
+            self.silent = {name: self.silent.get(name, 0) + 1 for name, paths in said.items()
+                           if paths is None}
+            seen = _hops(layout, said)
+        self.ended = self.dead()
         return seen
 
     def _paths(self, module: Module) -> Optional[list[dict]]:
@@ -127,7 +150,8 @@ class Deployment:
     def stats(self) -> dict:
         """The ingress's; {} when there is none, or it does not answer."""
         with contextlib.suppress(PlaceError):
-            return self._ask(self.layout.ingress, "stats", LOOK_LIMIT_S) if self.layout else {}
+            layout = self.layout
+            return self._ask(layout.ingress, "stats", LOOK_LIMIT_S) if layout else {}
         return {}
 
     # ---- asking modules ----
@@ -138,11 +162,11 @@ class Deployment:
             with contextlib.closing(self.place.connect(module.pop, module.comm_port,
                                                        limit_s)) as channel:
                 reply = channel.ask(op=op, **arguments)
-        except OSError as error:
-            raise PlaceError(f"{where}: {error.strerror or error}{self._last_words(module)}"
-                             ) from None
+        except (OSError, ValueError) as error:  # no connection, or what is no JSON
+            raise PlaceError(f"{where}: {getattr(error, 'strerror', None) or error}"
+                             f"{self._last_words(module)}") from None
         if not reply.get("ok"):
-            raise PlaceError(f"{where}: {reply.get('error')}")
+            raise Refusal(f"{where}: {reply.get('error')}", reply.get("code", ""))
         return reply
 
     def _last_words(self, module: Module) -> str:
@@ -163,8 +187,11 @@ class Deployment:
 
     def _start(self, modules: Sequence[Module]) -> None:
         for module in modules:
-            self.running[module.name] = self.place.start(module.pop, module.name,
-                                                         command(self.app, module))
+            try:
+                self.running[module.name] = self.place.start(module.pop, module.name,
+                                                             command(self.app, module))
+            except (PlaceError, OSError) as error:
+                raise NotStarted(str(error), module.pop) from None
 
     def _wait(self, modules: Sequence[Module], needs_way: bool) -> None:
         """Until all answer; with `needs_way`, until all are ready: a proxy is only once an ingress has
@@ -177,17 +204,17 @@ class Deployment:
                     break
                 self._check_alive(modules)
                 if time.monotonic() > deadline:
-                    raise PlaceError(f"{module.name} at PoP {module.pop} is not ready: {said}")
+                    raise NotStarted(f"{module.name} at PoP {module.pop} is not ready: {said}",
+                                     module.pop)
                 time.sleep(0.01)
 
     def _check_alive(self, modules: Sequence[Module]) -> None:
         for module in modules:
             if said := self._last_words(module):
-                raise PlaceError(f"{module.name} at PoP {module.pop}{said}")
+                raise NotStarted(f"{module.name} at PoP {module.pop}{said}", module.pop)
 
     def _close(self, processes: Sequence[Running]) -> None:
-        with ThreadPoolExecutor(max(1, len(processes))) as pool:
-            list(pool.map(lambda process: process.stop(), processes))
+        at_once(lambda process: process.stop(), processes)
         gone = {process.name for process in processes}
         self.running = {name: p for name, p in self.running.items() if name not in gone}
 
@@ -215,7 +242,7 @@ class Deployment:
             self._close(list(self.running.values()))
             self._forget(layout)
             raise
-        self.layout = layout
+        self.layout, self.flows = layout, list(flows)
 
     # ---- changing ----
 
@@ -239,11 +266,8 @@ class Deployment:
 
     def _go_over(self, flows: Sequence[Flow]) -> None:
         old, new = self.layout, self._lay_out(flows)
-        ends = (old.egress, old.ingress)
-        undo: list[Callable[[], object]] = [lambda: self._forget(new)]
+        undo: list[Callable[[], object]] = [lambda: self._drop(new)]
         try:
-            undo.append(lambda: self._close([self.running[m.name] for m in new.proxies.values()
-                                             if m.name in self.running]))
             proxies = list(new.proxies.values())
             self._start(proxies)
             self._wait(proxies, needs_way=False)
@@ -251,27 +275,90 @@ class Deployment:
                                          (old.ingress, new.ingress.backends, {"wait": True})):
                 undo.append(lambda end=end: self._ask(end, "abort_topo"))  # also of half a one
                 self._ask(end, "update_topo_pre", addresses=listed(addresses), **more)
-            self._ask(old.ingress, "update_topo")
+            self.coming = new, list(flows)
         except BaseException:
-            for step in reversed(undo):
-                with contextlib.suppress(PlaceError):
-                    step()
+            self.coming = None
+            _do_all(reversed(undo))
             raise
-        try:  # the ingress has gone over: there is no way back
-            self._ask(old.egress, "update_topo")
-        finally:
-            self._close([self.running[module.name] for module in old.proxies.values()])
-            self._take_over(old, new, ends)
+        with held():  # the ends would go on without us
+            self._settle("update_topo")
 
-    def _take_over(self, old: Layout, new: Layout, ends: tuple[Module, Module]) -> None:
+    def _settle(self, op: str = "abort_topo") -> None:
+        """Ends a change that both ends have prepared: forwards when the ingress goes over, or has
+        gone; back when it has not and will not. PlaceError: back, or it is not known yet, or the
+        egress has still to go over; the next call finds out."""
+        if self.coming is not None:
+            refusal = None
+            try:
+                self._ask(self.layout.ingress, op)
+            except Refusal as error:
+                if error.code == "busy":  # it is still at it
+                    raise
+                refusal = error
+            has_gone_over = refusal.code == "not_prepared" if refusal else op == "update_topo"
+            if has_gone_over:
+                self._take_over()
+            else:
+                self._go_back()
+                if refusal is not None:
+                    raise refusal
+        if self.egress_is_behind:
+            self._update_egress()
+
+    def _go_back(self) -> None:
+        (new, _), self.coming = self.coming, None
+        _do_all([*(lambda end=end: self._ask(end, "abort_topo")
+                   for end in (self.layout.ingress, self.layout.egress)), lambda: self._drop(new)])
+
+    def _take_over(self) -> None:
         """The ends go on with the addresses of the new layout."""
-        egress, ingress = ends
+        (new, flows), old = self.coming, self.layout
+        egress, ingress = ends = old.egress, old.ingress
         egress.listens, ingress.backends = new.egress.listens, new.ingress.backends
         for spare in (new.egress, new.ingress):
             self.ports.give_back(spare.pop, spare.comm_port)
         self._forget(old, keeps=ends)
         new.egress, new.ingress = ends
-        self.layout = new
+        self.layout, self.flows, self.coming, self.egress_is_behind = new, flows, None, True
+
+    def _update_egress(self) -> None:
+        """It may have done so before, when its answer was lost. Then nobody needs the old proxies;
+        and while it does not answer they do not help it."""
+        try:
+            self._ask(self.layout.egress, "update_topo")
+            self.egress_is_behind = False
+        except Refusal as refusal:
+            if refusal.code != "not_prepared":
+                raise
+            self.egress_is_behind = False
+        finally:
+            names = {module.name for module in self.layout.modules}
+            self._close([process for name, process in self.running.items() if name not in names])
+
+    def _drop(self, layout: Layout) -> None:
+        """A layout whose ends were those of another all the time."""
+        self._close([self.running[module.name] for module in layout.proxies.values()
+                     if module.name in self.running])
+        self._forget(layout)
+
+
+def _do_all(steps: Iterable[Callable[[], object]]) -> None:
+    """Each as well as it can be."""
+    for step in steps:
+        with contextlib.suppress(PlaceError, OSError):
+            step()
+
+
+def _hops(layout: Layout, said: dict[str, Optional[list[dict]]]) -> dict[Arc, Hop]:
+    """By what modules have said of their paths."""
+    arcs = {(arc.tail, str(address)): arc for arc, address in layout.addresses.items()}
+    seen: dict[Arc, Hop] = {}
+    for module in layout.modules:
+        for path in said[module.name] or ():
+            arc = arcs.get((module.pop, path["peer"]))
+            if arc is not None and path["side"] == "backend":
+                seen.setdefault(arc, Hop()).add(path)
+    return seen
 
 
 def listed(addresses: dict[Address, int]) -> list[dict]:

@@ -1,7 +1,9 @@
-"""What happened and why, for people: in memory, and a line each in a file."""
+"""What happened and why, for people: in memory, and a line each in a file; what was before the last
+megabyte or two is forgotten."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -9,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-EVENTS_MAX = 1000  # in memory; the file has all
+EVENTS_MAX = 1000  # in memory; the file has more
+FILE_BYTES_MAX = 1 << 20  # then it becomes the one before, .1, and that is gone
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,17 @@ class Events:
         with self.lock:
             self.list.append(event)
             if self.path is not None:
-                day = time.strftime("%Y-%m-%d", time.localtime(event.at))
-                with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(f"{day} {event}\n")
+                with contextlib.suppress(OSError):  # what was done is done, also on a full disk
+                    self._write(event)
         return event
+
+    def _write(self, event: Event) -> None:
+        day = time.strftime("%Y-%m-%d", time.localtime(event.at))
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(f"{day} {event}\n")
+            is_full = file.tell() >= FILE_BYTES_MAX
+        if is_full:
+            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
 
     def last(self, count: int) -> list[Event]:
         with self.lock:

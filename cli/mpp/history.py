@@ -1,4 +1,4 @@
-"""What was carried lately: a sample each second, of every link and application."""
+"""What was carried lately: a sample each second, of every link, application and path."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from . import model
 from .model import App, Link, ModelError, Network, Pop
 
 LISTS = {"pops": Pop, "links": Link, "apps": App}
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class ConfigError(Exception):
@@ -21,9 +21,11 @@ class ConfigError(Exception):
 
 
 def find(name: str) -> Path:
-    """`name` is a path, or the name of a file here or in configs/, with or without `.py`."""
+    """`name` is a path, from here or from where configs/ is, or the name of a file here or in
+    configs/; with or without `.py`."""
     here = [Path(name), Path(f"{name}.py")]
-    there = [] if os.path.isabs(name) else [CONFIGS / path for path in here]
+    there = [] if os.path.isabs(name) else [folder / path for folder in (ROOT / "configs", ROOT)
+                                            for path in here]
     for path in [*here, *there]:
         if path.is_file():
             return path.resolve()

@@ -28,16 +28,15 @@ PopId = Union[int, str]
 
 
 class ModelError(Exception):
-    """A description that cannot be. `what` is the object, `field` the part of it that is wrong."""
+    """A description that cannot be: of this object, that field."""
 
-    def __init__(self, what: str, field_name: str, why: str):
+    def __init__(self, what: object, field_name: str, why: str):
         super().__init__(f"{what}: {field_name}: {why}")
-        self.what, self.field, self.why = what, field_name, why
 
 
 def _check(is_good: bool, what: object, field_name: str, why: str) -> None:
     if not is_good:
-        raise ModelError(str(what), field_name, why)
+        raise ModelError(what, field_name, why)
 
 
 def _check_number(what: object, name: str, low: float, high: float, unit: str,
@@ -200,7 +199,7 @@ def _no_duplicates(values: list[tuple[Any, object]], field_name: str) -> None:
     seen: dict[Any, object] = {}
     for value, owner in values:
         if value in seen:
-            raise ModelError(str(owner), field_name, f"{value} is that of {seen[value]} already")
+            raise ModelError(owner, field_name, f"{value} is that of {seen[value]} already")
         seen[value] = owner
 
 
@@ -233,6 +232,7 @@ class Network:
         _no_duplicates([(app.name, "apps") for app in apps], "name")
         _no_duplicates([((app.source, app.listen_port), app) for app in apps], "listen_port")
         _check_links_differ(links)
+        _check_addresses_of_pops(pops, links)
         self.links: dict[str, Link] = {}
         for link in links:
             self.links[self._free_name(link)] = link
@@ -263,10 +263,28 @@ class Network:
 
 
 def _check_links_differ(links: Sequence[Link]) -> None:
-    sides = [(link, name) for link in links for name in ("a", "b")]
-    _no_duplicates([(ipaddress.ip_interface(address).ip, f"{link}, {name}_address")
-                    for link, name in sides if (address := getattr(link, f"{name}_address"))],
+    _no_duplicates([(_ip(address), f"{link}, {end}_address")
+                    for link, end in _ends(links) if (address := getattr(link, f"{end}_address"))],
                    "address")
-    _no_duplicates([((getattr(link, name), interface), f"{link}, {name}_interface")
-                    for link, name in sides if (interface := getattr(link, f"{name}_interface"))],
+    _no_duplicates([((getattr(link, end), device), f"{link}, {end}_interface")
+                    for link, end in _ends(links) if (device := getattr(link, f"{end}_interface"))],
                    "interface")
+
+
+def _check_addresses_of_pops(pops: Sequence[Pop], links: Sequence[Link]) -> None:
+    """Each is its PoP's alone, which may have it on a link."""
+    with_one = [pop for pop in pops if pop.address]
+    _no_duplicates([(_ip(pop.address), pop) for pop in with_one], "address")
+    on_links = {_ip(address): (getattr(link, end), f"{link}, {end}_address")
+                for link, end in _ends(links) if (address := getattr(link, f"{end}_address"))}
+    for pop in with_one:
+        owner, where = on_links.get(_ip(pop.address), (pop.id, ""))
+        _check(owner == pop.id, pop, "address", f"{_ip(pop.address)} is that of {where} already")
+
+
+def _ends(links: Sequence[Link]) -> list[tuple[Link, str]]:
+    return [(link, end) for link in links for end in "ab"]
+
+
+def _ip(address: str) -> Union[ipaddress.IPv4Address, ipaddress.IPv6Address]:
+    return ipaddress.ip_interface(address).ip

@@ -11,8 +11,7 @@ FIRST_PORT, LAST_PORT = 20000, 32767  # below the range that kernels give to cli
 class Ports:
     """A port that was given back is taken again last: a peer may still mean the one who had it."""
 
-    def __init__(self, first: int = FIRST_PORT):
-        self.first = first
+    def __init__(self) -> None:
         self.used: dict[PopId, set[int]] = {}
         self.last: dict[PopId, int] = {}
 
@@ -24,14 +23,14 @@ class Ports:
 
     def take(self, pop: PopId) -> int:
         used = self.used.setdefault(pop, set())
-        port = self.last.get(pop, self.first - 1)
-        for _ in range(self.first, LAST_PORT + 1):
-            port = port + 1 if port < LAST_PORT else self.first
+        port = self.last.get(pop, FIRST_PORT - 1)
+        for _ in range(FIRST_PORT, LAST_PORT + 1):
+            port = port + 1 if port < LAST_PORT else FIRST_PORT
             if port not in used:
                 used.add(port)
                 self.last[pop] = port
                 return port
-        raise PlaceError(f"PoP {pop}: no port from {self.first} to {LAST_PORT} is left")
+        raise PlaceError(f"PoP {pop}: no port from {FIRST_PORT} to {LAST_PORT} is left")
 
     def give_back(self, pop: PopId, port: int) -> None:
         self.used[pop].discard(port)

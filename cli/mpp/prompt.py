@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ class Prompt:
         for words in commands:
             if not self._do(words):
                 return 1
-            if words[0] == QUIT:
+            if words[0] in QUIT:
                 break
         return 0
 
@@ -61,7 +62,7 @@ class Prompt:
             while True:
                 try:
                     for words in commands_of(input(f"{self.orchestrator.name}> ")):
-                        if words[0] == QUIT:
+                        if words[0] in QUIT:
                             return 0
                         if not self._do(words):
                             break
@@ -86,14 +87,18 @@ class Prompt:
         readline.set_completer_delims(" ;")
         readline.set_completer(self._complete)
         readline.parse_and_bind("tab: complete")
-        yield
-        with contextlib.suppress(OSError):
-            readline.write_history_file(path)
+        try:
+            yield
+        finally:  # also when a signal ends us
+            with contextlib.suppress(OSError):
+                readline.write_history_file(path)
 
     def _complete(self, text: str, number: int) -> Optional[str]:
         before = readline.get_line_buffer()[:readline.get_begidx()]
         fitting = [word for word in self.completions(before) if word.startswith(text)]
-        return f"{fitting[number]} " if number < len(fitting) else None
+        if number >= len(fitting):
+            return None
+        return fitting[number] + ("" if fitting[number].endswith("=") else " ")
 
     def completions(self, before: str) -> list[str]:
         """The words that may stand behind these."""
@@ -104,14 +109,18 @@ class Prompt:
         if command is None:
             return []
         network = self.orchestrator.network
-        if command.words == "apps":
-            return ["all", *network.apps]
         if command.words == "links" and len(words) == 1:
             return list(network.links)
         if command.name == "help":
             return list(COMMANDS)
-        return [word for word in command.usage.replace("[", "").replace("]", "").replace("|", " ").split()
-                if word.islower()]
+        return [*(network.apps if command.words == "apps" else ()), *words_of(command.usage)]
+
+
+def words_of(usage: str) -> list[str]:
+    """Those that are said as they stand, and keys with their `=`."""
+    words = re.split(r"[\s\[\]|]+", usage)
+    keys = [word.partition("=")[0] + "=" * ("=" in word) for word in words]
+    return [key for key in keys if key.islower() and not key.endswith("...")]
 
 
 def commands_of(text: str) -> list[list[str]]:

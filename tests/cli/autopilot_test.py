@@ -10,6 +10,7 @@ sys.path.insert(0, str(ROOT / "cli"))
 
 from mpp.autopilot import HOLD_FIRST_S, HOLD_MAX_S, REST_S, Autopilot, Look  # noqa: E402
 from mpp.model import Link, Network, Pop  # noqa: E402
+from mpp.retry import WAIT_MAX_S, WELL_S, Retry  # noqa: E402
 
 LOOK_S = 0.4
 MBIT = 1000
@@ -96,6 +97,55 @@ class Flying(unittest.TestCase):
         self.network.links["0-1"] = replace(self.network.links["0-1"], bandwidth_mbit=30)
         reasons = self.see(bandwidth_kbit={("0-1", 0): 30 * MBIT}, **seen)
         self.assertEqual(reasons, ["link 0-1 has 30 Mbit/s now, 100 before"])
+
+
+class Retrying(unittest.TestCase):
+    def setUp(self):
+        self.retry, self.now = Retry(), 1000.0
+
+    def tries(self, seconds, is_good, news=(), ended=()):
+        """When it was time, of looks over so many seconds. `is_good`, `ended`: of a time."""
+        until, times = self.now + seconds, []
+        while self.now < until:
+            if self.retry.need(self.now, news, ended(self.now) if callable(ended) else ended):
+                times.append(self.now)
+                self.retry.tried(self.now, is_good)
+            self.now += LOOK_S
+        return times
+
+    def test_what_fails_for_days(self):
+        self.retry.need(self.now, ["link 0-1 is down"], [])
+        times = self.tries(5 * 86400, is_good=False)
+        self.assertGreater(len(times), 2000)
+        self.assertLessEqual(max(b - a for a, b in zip(times, times[1:])), WAIT_MAX_S + LOOK_S)
+        self.assertLess(times[1] - times[0], 2)
+        self.assertEqual(self.retry.due, "link 0-1 is down")
+
+    def test_what_dies_after_each_good_start(self):
+        times = self.tries(3600, is_good=True, ended=["proxy-1 has ended"])
+        self.assertLess(len(times), 80)
+        self.assertLess(times[1] - times[0], 2)
+        self.assertEqual(self.retry.due, "proxy-1 has ended")
+
+    def test_it_is_forgotten_when_it_was_well_for_a_while(self):
+        self.tries(20, is_good=True, ended=["proxy-1 has ended"])
+        self.assertGreater(self.retry.wait_s, WELL_S)
+        self.assertEqual(len(self.tries(self.retry.wait_s + 1, is_good=True)), 1)
+        self.assertEqual(self.tries(120, is_good=True), [])
+        first, second = self.tries(2, is_good=True, ended=["proxy-1 has ended"])[:2]
+        self.assertLess(second - first, 2)
+
+    def test_news_is_tried_at_once_and_makes_nobody_wait(self):
+        self.tries(60, is_good=False, ended=["proxy-1 has ended"])
+        self.assertGreater(self.retry.wait_s, 10)
+        self.assertTrue(self.retry.need(self.now, ["link 0-1 is down"], []))
+        self.assertIn("link 0-1 is down", self.retry.due)
+        calm = Retry()
+        for i in range(50):
+            self.assertTrue(calm.need(i * 3.0, ["link 0-1 is back"], []))
+            calm.tried(i * 3.0, True)
+        self.assertFalse(calm.need(147.1, [], []))
+        self.assertTrue(calm.need(148, [], ["proxy-1 has ended"]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,18 +17,21 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "cli"))
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT / "cli")]
 
 from mpp.deployment import SILENT_LOOKS, Deployment  # noqa: E402
 from mpp.journal import Busy, Journal, start_time  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
-from mpp.place import shape  # noqa: E402
 from mpp.place.base import PlaceError  # noqa: E402
+from mpp.place.emulated import Emulator  # noqa: E402
 from mpp.place.netns import NETNS_FOLDER, NamespacePlace, inside  # noqa: E402
 from mpp.plan import plan  # noqa: E402
 from mpp.ports import Ports  # noqa: E402
+from orchestrated import check_m4, m4, said_before_it_was_killed  # noqa: E402
 
 BIN = Path(os.environ.get("MPP_BIN_DIR", ROOT / "bin"))
 LIMIT_S = 60
@@ -212,20 +216,24 @@ class Deploying(unittest.TestCase):
         self.assertLess(self.ping_ms(), 30)
         self.place.set_link("0-1", Link(0, 1, 50, delay_ms=1))
         self.assertLess(self.ping_ms(), 10)
-        self.place.set_link_up("0-1", False)
-        with self.assertRaises(PlaceError):
-            self.ping_ms()
-        self.place.set_link_up("0-1", True)
+        for is_up in (False, True):
+            self.place.set_link_up("0-1", is_up)
+            seen = self.place.look()  # at once
+            self.assertEqual([seen["0-1", pop].is_up for pop in (0, 1)], [is_up, is_up])
+            if not is_up:
+                with self.assertRaises(PlaceError):
+                    self.ping_ms()
         self.assertLess(self.ping_ms(), 10)
 
     def test_a_rate_of_its_own(self):
         """Others may take all but that, and all when it ends."""
-        side, rates = self.place._side("0-1", 0), []
+        rates = []
         self.place.set_link("0-1", Link(0, 1, 20))
         self.place.start(0, "udp", ["/usr/bin/python3", "-c", (ROOT / "cli/mpp/udp_sender.py").read_text(),
                                     self.place.address("0-1", 1), "30"])
         for shares_kbit in ({20001: 12000, 20002: 100}, {20001: 6000}, {}):
             self.place.set_shares("0-1", 0, shares_kbit)
+            self.assertAlmostEqual(self.place.look()["0-1", 0].bandwidth_kbit, 20000, delta=200)
             with inside(self.place.namespace(1)):
                 server = socket.create_server((self.place.address("0-1", 1), 20001))
             with inside(self.place.namespace(0)):
@@ -242,20 +250,61 @@ class Deploying(unittest.TestCase):
         self.assertGreater(rates[1], 4500)
         self.assertLess(rates[1], 8000)
         self.assertLess(rates[2], 4500)
-        self.assertTrue(shape.rates_kbit(self.place._tc(self.place.namespace(0)))[side.device])
 
     def test_a_shape_that_cannot_be_had_is_an_error(self):
         with self.assertRaisesRegex(PlaceError, "dev nothing"):
             self.place.sides["0-1"][0].device = "nothing"
             self.place.set_link("0-1", Link(0, 1, 5))
 
+    def test_an_emulator_that_cannot_be_had_leaves_the_link(self):
+        if self.place.has_netem:
+            self.skipTest("this kernel has netem")
+        folder = Path(self.journal.folder / "bin")
+        folder.mkdir()
+        self.place.bin_dir, program = folder, folder / "link_emulator"
+        for said in ("there is no such program", "link_emulator: broken"):
+            for _ in range(2):
+                with self.assertRaisesRegex(PlaceError, said):
+                    self.place.set_link("0-1", Link(0, 1, 50, delay_ms=10))
+                self.assertLess(self.ping_ms(), 5)
+            program.write_text("#!/bin/sh\necho broken >&2\nexit 1\n", encoding="ascii")
+            program.chmod(0o755)
+        self.place.bin_dir = BIN
+        with mock.patch.object(Emulator, "join", side_effect=PlaceError("no")):
+            with self.assertRaisesRegex(PlaceError, "^no$"):
+                self.place.set_link("0-1", Link(0, 1, 50, delay_ms=10))
+        self.assertLess(self.ping_ms(), 5)
+        seen = self.place.look()
+        self.assertEqual([seen["0-1", pop].bandwidth_kbit for pop in (0, 1)], [80000, 80000])
+        self.assertEqual(self.place.network.links["0-1"], Link(0, 1, 80))
+        self.place.set_link("0-1", Link(0, 1, 50, delay_ms=10))
+        self.assertGreater(self.ping_ms(), 19)
+        self.assertEqual(self.place.look()["0-1", 1].bandwidth_kbit, 50000)
+
+    def logs(self):
+        return {path.stem for path in self.journal.folder.glob("app*.log")}
+
     def test_what_has_ended_is_forgotten(self):
         self.app.commit(flows_of(self.network))
         for left_out in ("1-3", "1-2", "1-3"):
             self.app.commit(flows_of(network_of(left_out)))
+            self.assertEqual(self.logs(), set(self.app.running))
         self.assertEqual(self.place.processes, set(self.app.running.values()))
         self.app.close()
-        self.assertEqual(self.place.processes, set())
+        self.assertEqual((self.place.processes, self.logs()), (set(), set()))
+
+    def test_the_log_of_one_that_was_killed_stays(self):
+        self.app.commit(flows_of(self.network))
+        killed = self.app.running["app-proxy-1"]
+        killed.popen.kill()
+        killed.popen.wait(LIMIT_S)
+        self.place.destroy()
+        self.assertEqual(self.logs(), {"app-proxy-1"})
+
+    def test_an_orchestrator_from_setup_to_destroy(self):
+        self.place.destroy()
+        check_m4(self, self.place, m4())
+        self.assertEqual(self.namespaces(), [])
 
     def assert_all_reach_all(self):
         addresses = [str(side.address.ip) for sides in self.place.sides.values() for side in sides]
@@ -296,18 +345,14 @@ class Killed(unittest.TestCase):
     def test_the_next_start_clears_what_is_left(self):
         tag = f"k{os.getpid() % 100000:05}"
         with tempfile.TemporaryDirectory() as folder:
-            code = (f"import sys; sys.path[:0] = [{str(ROOT / 'cli')!r}, {str(ROOT / 'tests/cli')!r}]\n"
-                    "from deployment_test import *\n"
-                    f"from {self.kind.__module__} import {self.kind.__name__} as Kind\n"
-                    f"place = Kind(Journal(Path({folder!r})), BIN, {tag!r})\n"
-                    "place.setup(network_of())\n"
-                    "app = Deployment(place, place.network.apps['app'], Ports())\n"
-                    "app.commit(flows_of(place.network))\n"
-                    "print(*(p.popen.pid for p in app.running.values()), flush=True)\n"
-                    "signal.pause()\n")
-            with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as victim:
-                pids = [int(word) for word in victim.stdout.readline().split()]
-                victim.send_signal(signal.SIGKILL)
+            pids = [int(word) for word in said_before_it_was_killed(
+                "from deployment_test import *\n"
+                f"from {self.kind.__module__} import {self.kind.__name__} as Kind\n"
+                f"place = Kind(Journal(Path({folder!r})), BIN, {tag!r})\n"
+                "place.setup(network_of())\n"
+                "app = Deployment(place, place.network.apps['app'], Ports())\n"
+                "app.commit(flows_of(place.network))\n"
+                "print(*(p.popen.pid for p in app.running.values()), flush=True)")]
             self.assertEqual(len(pids), 4)
             self.assertTrue([n for n in os.listdir(NETNS_FOLDER) if n.startswith(f"{tag}.")])
             journal = Journal(Path(folder))
@@ -317,6 +362,39 @@ class Killed(unittest.TestCase):
             journal.close()
             self.assertFalse([n for n in os.listdir(NETNS_FOLDER) if n.startswith(f"{tag}.")])
             self.assertEqual([pid for pid in pids if start_time(pid)], [])
+
+
+class Naming(unittest.TestCase):
+    def test_addresses_that_are_chosen_are_not_those_that_are_given(self):
+        place = NamespacePlace(None, None, "t")
+        place.network = Network([Pop(i) for i in range(4)], [
+            Link(0, 1, 10), Link(1, 2, 10), Link(2, 3, 10, a_address="10.200.0.1/24",
+                                                 b_address="10.200.0.6/24")], [])
+        place._name_sides()
+        addresses = [place.address(name, pop) for name, link in place.network.links.items()
+                     for pop in (link.a, link.b)]
+        self.assertEqual(addresses, ["10.200.0.9", "10.200.0.10", "10.200.0.13", "10.200.0.14",
+                                     "10.200.0.1", "10.200.0.6"])
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, to be somebody else")
+class Ordinary(unittest.TestCase):
+    where, pops_are = "netns", "namespaces"
+
+    def test_a_user_who_is_not_root_is_told_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o777)
+            for name in ("cli", "configs"):
+                shutil.copytree(ROOT / name, Path(folder, name))
+            done = subprocess.run(
+                ["/usr/bin/python3", "cli/cli.py", "m5_config", "--state-dir", f"{folder}/state",
+                 "--on", self.where, "--run", "setup; status"], cwd=folder, user="nobody",
+                extra_groups=[], capture_output=True, text=True, check=False, timeout=LIMIT_S,
+                stdin=subprocess.DEVNULL)
+            left = list(Path(folder).glob("state/*/journal"))
+        self.assertEqual((done.returncode, done.stdout, left), (1, "", []))
+        self.assertRegex(done.stderr, f"^setup: PoPs that are {self.pops_are} need root, and this "
+                                      "is user [0-9]+\n$")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is wrong about a configuration comes as one line: the file, the line or the object, the field,
 what was expected."""
 
+import os
 import sys
 import tempfile
 import unittest
@@ -90,6 +91,9 @@ class Loading(unittest.TestCase):
     def test_the_examples_are_found_by_name(self):
         for name in ("m5_config.py", "m5_config", "m4_config", str(ROOT / "configs/m4_config")):
             self.assertTrue(load(find(name)).apps)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/")
+        self.assertEqual(find("configs/m5_config.py"), ROOT / "configs/m5_config.py")
 
     def test_what_is_not_there(self):
         with self.assertRaisesRegex(ConfigError, "no configuration 'nowhere': looked for nowhere, "):

@@ -49,6 +49,11 @@ class KilledOnMininet(deployment_test.Killed):
     kind = mininet.MininetPlace
 
 
+@needs_mininet
+class OrdinaryWithMininet(deployment_test.Ordinary):
+    where, pops_are = "mininet", "hosts of Mininet"
+
+
 class Asking(unittest.TestCase):
     def test_it_is_not_there(self):
         for change in (mock.patch.object(mininet, "Mininet", None),

@@ -9,8 +9,9 @@ from pathlib import Path
 import networkx
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "cli"))
+sys.path[:0] = [str(ROOT / "cli"), str(ROOT / "bench")]
 
+from cli_plan import arc_by_arc  # noqa: E402
 from mpp.generate import random_network as generated  # noqa: E402
 from mpp.load import load  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
@@ -39,7 +40,9 @@ def planned(network):
     return plan(network, list(network.apps.values()))
 
 
-class Planned(unittest.TestCase):
+class Fitting:
+    """Of test cases: what holds for every plan."""
+
     def check_fits(self, network, made):
         """Paths lead from source to target, once over each PoP, and no link carries too much."""
         for name, flows in made.flows.items():
@@ -67,6 +70,8 @@ class Planned(unittest.TestCase):
             after = {pop: heads - ends for pop, heads in after.items() if heads - ends}
             self.assertTrue(not after or ends or len(after) < before, f"a circle in {after}")
 
+
+class Planned(Fitting, unittest.TestCase):
     def test_random_networks_fit(self):
         for seed in SEEDS:
             with self.subTest(seed=seed):
@@ -75,12 +80,22 @@ class Planned(unittest.TestCase):
                 self.check_fits(network, made)
                 self.assertLess(made.gap, PART)
 
+    def test_several_have_the_most_there_is_arc_by_arc(self):
+        """By a programme with a variable for each application on each arc; nobody has limits."""
+        for seed in SEEDS:
+            with self.subTest(seed=seed):
+                network = without_limits(random_network(seed))
+                most = arc_by_arc(network)["kbit"]
+                self.assertAlmostEqual(planned(network).rate_kbit_total, most,
+                                       delta=max(1, PART * most))
+
     def test_no_application_can_have_more_without_a_smaller_one_having_less(self):
         """By the definition: with all that have no more kept, one gets a little more, and the sum stays.
         No plan may have that."""
         for seed in SEEDS:
             network = random_network(seed)
-            rates = (made := planned(network)) and {a: made.rate_kbit(a) for a in network.apps}
+            made = planned(network)
+            rates = {name: made.rate_kbit(name) for name in network.apps}
             for name, rate in rates.items():
                 with self.subTest(seed=seed, app=name):
                     self.check_cannot_grow(network, made, rates, name, rate)
@@ -104,7 +119,12 @@ def replaced(app, **values):
     return App(**{**app.__dict__, **values})
 
 
-class Large(unittest.TestCase):
+def without_limits(network):
+    return Network(list(network.pops.values()), list(network.links.values()),
+                   [replaced(app, rate_mbit_max=None) for app in network.apps.values()])
+
+
+class Large(Fitting, unittest.TestCase):
     """What is done where the exact shares would take too long, in networks where they are known."""
 
     def planned_as_large(self, network):
@@ -116,19 +136,17 @@ class Large(unittest.TestCase):
             with self.subTest(seed=seed):
                 network = random_network(seed, has_minima=seed in HAS_MINIMA)
                 exact, made = planned(network), self.planned_as_large(network)
-                Planned.check_fits(self, network, made)
+                self.check_fits(network, made)
                 self.assertLess(made.gap, shares.GAP + PART)
                 self.assertGreaterEqual(made.rate_kbit_total,
                                         exact.rate_kbit_total * (1 - shares.GAP - PART))
                 for one, other in zip(sorted_rates(exact), sorted_rates(made)):
                     self.assertAlmostEqual(one, other, delta=.15 * one + 1)
 
-    check_no_circle = Planned.check_no_circle
-
     def test_one_of_a_thousand_arcs(self):
         network = generated(60, 300, 20, has_limits=False)
         made = planned(network)
-        Planned.check_fits(self, network, made)
+        self.check_fits(network, made)
         self.assertLess(made.gap, shares.GAP + PART)
 
 
@@ -138,7 +156,7 @@ def sorted_rates(made):
 
 class Alone(unittest.TestCase):
     def test_against_networkx(self):
-        """One application has the maximum flow."""
+        """One application has the maximum flow, over the fewest hops that give it."""
         for seed in SEEDS:
             with self.subTest(seed=seed):
                 network = random_network(seed)
@@ -147,10 +165,38 @@ class Alone(unittest.TestCase):
                 graph.add_nodes_from(network.pops)
                 for arc in network.arcs():
                     before = graph.get_edge_data(arc.tail, arc.head, {"capacity": 0})["capacity"]
-                    graph.add_edge(arc.tail, arc.head, capacity=before + round(arc.rate_kbit))
-                most = networkx.maximum_flow_value(graph, app.source, app.target)
-                self.assertAlmostEqual(plan(network, [app]).rate_kbit_total, most,
-                                       delta=max(1, PART * most))
+                    graph.add_edge(arc.tail, arc.head, weight=1,
+                                   capacity=before + round(arc.rate_kbit))
+                best = networkx.max_flow_min_cost(graph, app.source, app.target)
+                most, made = sum(best[app.source].values()), plan(network, [app])
+                most -= sum(flows.get(app.source, 0) for flows in best.values())
+                self.assertAlmostEqual(made.rate_kbit_total, most, delta=max(1, PART * most))
+                hops = networkx.cost_of_flow(graph, best)
+                self.assertAlmostEqual(sum(made.arc_rates_kbit().values()), hops,
+                                       delta=max(len(network.pops), PART * hops))
+
+
+class Long(unittest.TestCase):
+    """A ring: the other way round may have more hops than frames live."""
+
+    def plan(self, count, target, **limits):
+        app = App("a", 0, target, listen_port=1, server_port=1, **limits)
+        return plan(Network([Pop(i) for i in range(count)],
+                            [Link(i, (i + 1) % count, 100) for i in range(count)], [app]), [app])
+
+    def test_paths_that_are_too_long_are_left_out(self):
+        made = self.plan(22, 5)
+        self.assertAlmostEqual(made.rate_kbit("a") / MBIT, 100, places=2)
+        self.assertEqual([len(flow.arcs) for flow in made.flows["a"]], [5])
+        self.assertAlmostEqual(self.plan(22, 6).rate_kbit("a") / MBIT, 200, places=2)
+        self.plan(22, 5, rate_mbit_min=100)
+
+    def test_who_needs_them_is_told(self):
+        for count, target, least, has in ((22, 5, 150, 100), (40, 20, 0, 0)):
+            said = (rf"^a \({least} Mbit/s\): it has only {has} Mbit/s, as its other paths are over "
+                    "16 hops long$")
+            with self.assertRaisesRegex(Infeasible, said):
+                self.plan(count, target, rate_mbit_min=least)
 
 
 class Examples(unittest.TestCase):

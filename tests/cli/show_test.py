@@ -15,10 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "cli"))
 
-from mpp.events import Event  # noqa: E402
+from mpp.events import Event, Events  # noqa: E402
 from mpp.generate import random_network  # noqa: E402
 from mpp.history import Sample  # noqa: E402
 from mpp.load import load  # noqa: E402
+from mpp.orchestrator import Orchestrator, flows_status  # noqa: E402
 from mpp.plan import plan  # noqa: E402
 from mpp.show import plot, top  # noqa: E402
 from mpp.show.text import bar, number, plain  # noqa: E402
@@ -37,7 +38,8 @@ def status_of(network, is_running=True):
     rates = {(arc.link, arc.tail): rate_kbit / 1000 for arc, rate_kbit in rates.items()}
     flows = plans.flows if plans else {}
     return {"config": "some_config", "on": "netns", "is_set_up": is_running, "autopilot": True,
-            "pops": [{"id": pop} for pop in network.pops],
+            "plan": {"rate_mbit": 450, "bound_mbit": 450, "gap": 0.0} if is_running else None,
+            "pops": [{"id": pop} for pop in network.pops], "udp": [],
             "links": [link_status(name, link, rates) for name, link in network.links.items()],
             "apps": [app_status(app, flows.get(app.name, []), is_running) for app in network.apps.values()],
             "events": [{"at": START + i, "what": f"event {i}", "why": "asked"} for i in range(9)]}
@@ -53,10 +55,10 @@ def link_status(name, link, rates):
 
 def app_status(app, flows, is_running):
     planned = sum(flow.rate_kbit for flow in flows) / 1000
-    return {"name": app.name, "source": app.source, "target": app.target, "planned_mbit": planned,
+    return {"name": app.name, "source": app.source, "target": app.target,
+            "listen_port": app.listen_port, "server_port": app.server_port, "planned_mbit": planned,
             "state": "running" if is_running else "stopped", "carried_mbit": planned * 0.9, "sessions": 2,
-            "flows": [{"pops": flow.pops, "rate_mbit": flow.rate_kbit / 1000} for flow in flows],
-            "modules": []}
+            "flows": flows_status(flows), "paths": [], "modules": []}
 
 
 def network_of(text):
@@ -84,11 +86,31 @@ def large():
 
 
 def empty():
-    return {"config": "none", "on": "netns", "is_set_up": False, "autopilot": False, "pops": [], "links": [],
-            "apps": [], "events": []}
+    return {"config": "none", "on": "netns", "is_set_up": False, "autopilot": False, "plan": None,
+            "pops": [], "links": [], "apps": [], "udp": [], "events": []}
+
+
+def keys_of(status):
+    """Of all that is in it, by where it is."""
+    found = {"": set(status)}
+    for name in ("plan", "pops", "links", "apps", "udp", "events"):
+        for entry in status[name] if isinstance(status[name], list) else [status[name]]:
+            found.setdefault(name, set()).update(entry)
+    found["directions"] = {key for link in status["links"] for way in link["directions"] for key in way}
+    found["flows"] = {key for app in status["apps"] for flow in app["flows"] for key in flow}
+    return found
 
 
 class DrawingTest(unittest.TestCase):
+    def test_what_is_drawn_here_is_what_the_orchestrator_says(self):
+        network = load(ROOT / "configs/m5_config.py")
+        real = Orchestrator("m5", network, unittest.mock.Mock(cut=set()), "netns", Events())
+        real.planned = plan(network, list(network.apps.values()))
+        real.events.add("nothing", "asked")
+        ours, said = keys_of(m5()), keys_of(real.status())
+        said["flows"] = set(flows_status(real.planned.flows["app34"])[0])
+        self.assertEqual(ours, said)
+
     def test_fits_every_size(self):
         hostile = m5()
         hostile["events"] = [{"at": START, "what": HOSTILE * 9, "why": HOSTILE}]

@@ -29,8 +29,10 @@ from mpp.journal import Journal, start_time  # noqa: E402
 from mpp.model import App, Link, Network, Pop  # noqa: E402
 from mpp.place.base import PlaceError  # noqa: E402
 from mpp.place.local import inside  # noqa: E402
-from mpp.place.ssh import PROGRAMS, SshPlace  # noqa: E402
+from mpp.place.remote import Remote, RemoteChannel  # noqa: E402
+from mpp.place.ssh import LOOK_LIMIT_S, PROGRAMS, SshPlace  # noqa: E402
 from mpp.ports import Ports  # noqa: E402
+from orchestrated import check_m4, m4, said_before_it_was_killed  # noqa: E402
 
 BIN = Path(os.environ.get("MPP_BIN_DIR", ROOT / "bin"))
 LIMIT_S = 30
@@ -160,6 +162,9 @@ class Lab:
         """What is on the hosts for a time."""
         return list(self.folder.glob("home*/.cache/mpp/*/run-*"))
 
+    def logs(self):
+        return {path.stem for folder in self.runs() for path in folder.glob("*.log")}
+
     def qdisc(self, pop, device):
         return sh("tc", "-n", self.namespace(pop), "qdisc", "show", "dev", device).split()[1]
 
@@ -200,8 +205,9 @@ class OverSsh(unittest.TestCase):
         self.assertEqual(len(after), 8)
         self.assertGreater(after["0-1", 0].sent_bytes, before["0-1", 0].sent_bytes + (1 << 16))
         self.assertEqual(len(self.lab.programs()), 4)
+        self.assertEqual(self.lab.logs(), set(app.running))
         app.close()
-        self.assertEqual(self.lab.programs(), set())
+        self.assertEqual((self.lab.programs(), self.lab.logs()), (set(), set()))
         self.place.destroy()
         self.assert_nothing_is_left()
 
@@ -240,8 +246,12 @@ class OverSsh(unittest.TestCase):
         self.place.setup(network)
         app = Deployment(self.place, network.apps["app"], Ports())
         app.commit(flows_of(network))
+        self.wait_until_down(set())
         sh("ip", "link", "set", f"{self.lab.tag}.m2", "down")
-        self.assertEqual(len(self.place.look()), 6)
+        started = time.monotonic()
+        self.wait_until_down({"0-2", "2-3"})
+        self.assertEqual(app.dead(), [])
+        self.assertLess(time.monotonic() - started, LOOK_LIMIT_S + 1)
         with self.assertRaisesRegex(PlaceError, f"^host {self.lab.host(2)}: ."):
             self.place.run(2, ["true"])
         self.assertEqual(app.dead(), [])
@@ -253,6 +263,43 @@ class OverSsh(unittest.TestCase):
         SshPlace(self.journal, BIN, self.lab.tag, self.lab.options).destroy()
         self.assertEqual(self.lab.programs(), set())
         self.assertEqual(self.lab.runs(), [])
+
+    def wait_until_down(self, links):
+        """By one side at least; all are told."""
+        def is_so():
+            seen = self.place.look()
+            self.assertEqual(len(seen), 8)
+            return {name for (name, _), side in seen.items() if not side.is_up} == links
+
+        wait_until(is_so, f"{links} are down")
+
+    def test_a_host_that_comes_back_is_seen_and_told_what_to_stop(self):
+        self.place.setup(self.lab.network())
+        process = self.place.start(2, "script", ["/bin/sleep", "600"])
+        pid = int(process.identity[0])
+        self.wait_until_down(set())
+        sent_bytes = self.place.look()["0-2", 2].sent_bytes
+        self.assertGreater(sent_bytes, 0)
+        sh("ip", "link", "set", f"{self.lab.tag}.m2", "down")
+        self.wait_until_down({"0-2", "2-3"})
+        self.assertGreaterEqual(self.place.look()["0-2", 2].sent_bytes, sent_bytes)
+        started = time.monotonic()
+        process.stop()
+        self.assertLess(time.monotonic() - started, 1)
+        self.assertIsNotNone(start_time(pid))
+        sh("ip", "link", "set", f"{self.lab.tag}.m2", "up")
+        self.wait_until_down(set())
+        self.assertIsNone(start_time(pid))
+
+    def test_an_orchestrator_from_setup_to_destroy(self):
+        check_m4(self, self.place, m4(
+            hosts=[self.lab.host(pop) for pop in range(4)],
+            delay_ms=lambda *_: 0,  # that the kernel here may not have
+            a_interface=lambda _, link: f"to-{link.b}", b_interface=lambda _, link: f"to-{link.a}",
+            a_address=lambda number, _: f"10.197.{number}.1/30",
+            b_address=lambda number, _: f"10.197.{number}.2/30"))
+        self.assert_nothing_is_left()
+        self.assertEqual(self.lab.qdisc(0, "to-1"), "noqueue")
 
     def test_a_module_that_dies_says_why(self):
         network = self.lab.network()
@@ -340,7 +387,8 @@ class OverSsh(unittest.TestCase):
         far = self.place.address("1-3", 3)
         with self.assertRaises(PlaceError):
             self.place.run(0, ["ping", "-c", "1", "-W", "1", far])
-        self.assertEqual(self.place.route(), 16)
+        for _ in range(2):
+            self.assertEqual(self.place.route(), 16)
         for _ in range(2):
             self.place.run(0, ["ping", "-c", "1", "-W", "5", far])
             self.place.set_link_up("0-1", False)
@@ -371,19 +419,15 @@ class OverSsh(unittest.TestCase):
                 self.place.setup(Network(pops, links, []))
 
     def test_the_next_start_clears_what_a_killed_one_left(self):
-        code = (f"import sys; sys.path[:0] = [{str(ROOT / 'cli')!r}, {str(HERE)!r}]\n"
-                "from ssh_test import *\n"
-                f"lab = object.__new__(Lab)\nlab.base = {self.lab.base!r}\n"
-                "network = lab.network(has_interfaces=True)\n"
-                f"place = SshPlace(Journal(Path({str(self.folder / 'killed')!r})), BIN, "
-                f"{self.lab.tag!r}, {self.lab.options!r})\n"
-                "place.setup(network)\n"
-                "Deployment(place, network.apps['app'], Ports()).commit(flows_of(network))\n"
-                "print(*(remote.master_pid() for remote in place.remotes.values()), flush=True)\n"
-                "signal.pause()\n")
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as victim:
-            masters = [int(word) for word in victim.stdout.readline().split()]
-            victim.send_signal(signal.SIGKILL)
+        masters = [int(word) for word in said_before_it_was_killed(
+            "from ssh_test import *\n"
+            f"lab = object.__new__(Lab)\nlab.base = {self.lab.base!r}\n"
+            "network = lab.network(has_interfaces=True)\n"
+            f"place = SshPlace(Journal(Path({str(self.folder / 'killed')!r})), BIN, "
+            f"{self.lab.tag!r}, {self.lab.options!r})\n"
+            "place.setup(network)\n"
+            "Deployment(place, network.apps['app'], Ports()).commit(flows_of(network))\n"
+            "print(*(remote.master_pid() for remote in place.remotes.values()), flush=True)")]
         self.assertEqual((len(masters), len(self.lab.programs()), len(self.lab.runs())), (4, 4, 4))
         journal = Journal(self.folder / "killed")
         self.addCleanup(journal.close)
@@ -391,6 +435,17 @@ class OverSsh(unittest.TestCase):
         self.assertEqual((self.lab.programs(), self.lab.runs()), (set(), []))
         self.assertEqual([start_time(pid) for pid in masters], [None] * 4)
         self.assertEqual(self.lab.qdisc(0, "to-1"), "noqueue")
+
+
+class Channels(unittest.TestCase):
+    def test_one_that_is_closed_says_what_ssh_said(self):
+        """Whether ssh has ended before or after the request was written."""
+        remote = Remote("nowhere", Path("none"), "tag", [])
+        for first in ("read -r line", ":"):
+            remote.ssh = ["sh", "-c", f"{first}; echo no way there >&2"]
+            with contextlib.closing(RemoteChannel(remote, 9, LIMIT_S)) as channel:
+                with self.assertRaisesRegex(ConnectionError, "^host nowhere: no way there$"):
+                    channel.ask(op="stats")
 
 
 if __name__ == "__main__":

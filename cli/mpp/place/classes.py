@@ -4,9 +4,9 @@ rate for sure, and what others leave. Classes are named by their TCP port."""
 from __future__ import annotations
 
 import re
-from typing import Callable, Mapping
+from typing import Callable, Optional, Sequence
 
-from .base import PlaceError
+from .base import PlaceError, Shares
 
 ROOT, LINK, OTHERS = "2:", "2:ffff", "2:1"
 OTHERS_PART_MIN = 0.01  # of the rate, for what belongs to none of them
@@ -16,17 +16,16 @@ UNITS = {"bit": 1e-3, "Kbit": 1, "Mbit": 1e3, "Gbit": 1e6}
 SHOWN = re.compile(r"^class htb (\S+) .*?rate (\d+)([KMG]?bit) ", re.MULTILINE)
 
 
-def divide(tc: Callable[..., str], device: str, rate_kbit: float, queue_kb: int,
-           shares_kbit: Mapping[int, float]) -> None:
-    """`shares_kbit` by port; together they are not more than `rate_kbit`."""
-    wanted = {f"{ROOT}{port:x}": kbit for port, kbit in shares_kbit.items()}
-    wanted[OTHERS] = max(rate_kbit - sum(shares_kbit.values()), OTHERS_PART_MIN * rate_kbit)
+def divide(tc: Callable[..., str], device: str, rate_kbit: float, queue: Sequence[str],
+           shares_kbit: Shares) -> None:
+    """`shares_kbit` by port. `queue`, a qdisc in tc's words, is what each class has of its own."""
+    wanted = parts(rate_kbit, shares_kbit)
     if "htb 2: root" not in tc("qdisc", "show", "dev", device):
         tc("qdisc", "replace", "dev", device, "root", "handle", ROOT, "htb", "default", "1")
     _make_class(tc, device, ROOT, LINK, rate_kbit, rate_kbit)
     for name, kbit in wanted.items():
         _make_class(tc, device, LINK, name, kbit, rate_kbit)
-        tc("qdisc", "replace", "dev", device, "parent", name, "bfifo", "limit", f"{queue_kb}kb")
+        tc("qdisc", "replace", "dev", device, "parent", name, *queue)
     tc("filter", "delete", "dev", device, "parent", ROOT)
     for port in shares_kbit:
         for side in ("sport", "dport"):
@@ -40,6 +39,20 @@ def divide(tc: Callable[..., str], device: str, rate_kbit: float, queue_kb: int,
         if abs(shown.get(name, 0) - kbit) > PART_OFF_MAX * kbit:
             raise PlaceError(f"no class of {kbit:g} kbit/s on {device}: the kernel has "
                              f"{shown.get(name, 0):g}")
+
+
+def parts(rate_kbit: float, shares_kbit: Shares) -> dict[str, float]:
+    """The rate of each class. Together they are that of the link: of more HTB would still give each
+    its own, and the link's queue would decide again. So shares of more are smaller, in proportion."""
+    wanted = sum(shares_kbit.values())
+    scale = min(1.0, (1 - OTHERS_PART_MIN) * rate_kbit / wanted)
+    rates = {f"{ROOT}{port:x}": scale * kbit for port, kbit in shares_kbit.items()}
+    return {**rates, OTHERS: rate_kbit - scale * wanted}
+
+
+def rate_kbit_of(tc: Callable[..., str], device: str) -> Optional[float]:
+    """What is divided there."""
+    return _shown(tc, device).get(LINK)
 
 
 def _make_class(tc: Callable[..., str], device: str, parent: str, name: str, rate_kbit: float,

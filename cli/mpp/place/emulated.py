@@ -6,6 +6,7 @@ import contextlib
 import json
 import select
 import subprocess
+import threading
 from pathlib import Path
 from typing import Sequence
 
@@ -14,22 +15,32 @@ from .base import PlaceError
 from .shape import queue_kb
 
 REPLY_LIMIT_S = 10
+WAYS = ("a>b", "b>a")
 
 
 class Emulator:
     """`wrap` is what begins it where its ports are. It ends when we do: its input is ours."""
 
     def __init__(self, program: Path, wrap: Sequence[str], log: Path):
-        with open(log, "ab") as errors:
+        with open(log, "wb") as errors:
             self.popen = subprocess.Popen([*wrap, str(program), "--stdin"], stderr=errors,
                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                           start_new_session=True)
-        self.log = log
-        self._expect("ready", self._read())
+        self.log, self.lock = log, threading.Lock()
+        self.is_awaited = True  # a reply
+        try:
+            self._expect("ready", self._read())
+        except BaseException:
+            self.stop()
+            raise
 
     def _read(self) -> str:
-        ready = select.select([self.popen.stdout], [], [], REPLY_LIMIT_S)[0]
-        line = self.popen.stdout.readline().decode() if ready else ""
+        if not select.select([self.popen.stdout], [], [], REPLY_LIMIT_S)[0]:
+            self.popen.kill()
+            self.popen.wait()
+            raise PlaceError(f"link_emulator: no reply in {REPLY_LIMIT_S} s; it has been ended")
+        line = self.popen.stdout.readline().decode()
+        self.is_awaited = False
         if not line:
             said = self.log.read_text(errors="replace").strip().splitlines()
             raise PlaceError(f"link_emulator: {said[-1] if said else 'no reply'}")
@@ -41,12 +52,16 @@ class Emulator:
         return line[len(wanted):].strip()
 
     def command(self, *words: object) -> str:
-        try:
-            self.popen.stdin.write((" ".join(map(str, words)) + "\n").encode())
-            self.popen.stdin.flush()
-        except OSError as error:
-            raise PlaceError(f"link_emulator has ended: {error.strerror}") from None
-        return self._expect("ok", self._read())
+        with self.lock:
+            if self.is_awaited:  # who asked before was interrupted
+                self._read()
+            try:
+                self.popen.stdin.write((" ".join(map(str, words)) + "\n").encode())
+                self.popen.stdin.flush()
+            except OSError as error:
+                raise PlaceError(f"link_emulator has ended: {error.strerror}") from None
+            self.is_awaited = True
+            return self._expect("ok", self._read())
 
     def join(self, name: str, ports: Sequence[str]) -> None:
         self.command("link", name, *ports)
@@ -56,11 +71,11 @@ class Emulator:
                      "delay", f"{link.delay_ms:.6f}ms", "loss", f"{link.loss_percent:.6f}%",
                      "limit", f"{queue_kb(link)}kb")
 
-    def set_up(self, name: str, is_up: bool) -> None:
-        self.command("down", name, "off" if is_up else "on")
-
-    def stats(self) -> dict:
-        return json.loads(self.command("stats"))["links"]
+    def rates_kbit(self) -> dict[tuple[str, int], float]:
+        """Of each link, of what comes in at its ports 0 and 1."""
+        links = json.loads(self.command("stats"))["links"]
+        return {(name, port): ways[way]["settings"]["rate_bps"] / 1000
+                for name, ways in links.items() for port, way in enumerate(WAYS)}
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):  # it has ended by itself

@@ -100,11 +100,12 @@ end_processes()
 	[ -z "$pids" ] || fail "these processes do not end:" "$pids"
 }
 
+# NAME PID START. Nobody needs the log of one that is told to end.
 stop()
 {
-	echo "$1 $2" >"$run/stopping.$1"
-	end_processes "$run/stopping.$1"
-	rm "$run/stopping.$1"
+	echo "$2 $3" >"$run/stopping.$2"
+	end_processes "$run/stopping.$2"
+	rm -f "$run/stopping.$2" "$run/$1.log"
 }
 
 # NAME COUNT
@@ -191,6 +192,16 @@ forward()
 	done
 }
 
+# ADDRESS VIA: it has this route of ours.
+has_route()
+{
+	case $1 in
+	*:*) family=-6 ;;
+	*) family=-4 ;;
+	esac
+	[ -n "$(ip "$family" route show "$1" via "$2" proto $ROUTE_PROTOCOL)" ]
+}
+
 # [ADDRESS VIA]...: says each address that has a route of ours now. One that has another keeps it.
 route()
 {
@@ -201,7 +212,7 @@ route()
 			echo "$1"
 		else
 			case $said in
-			*"File exists"*) ;;
+			*"File exists"*) if has_route "$1" "$2"; then echo "$1"; fi ;;
 			*) fail "$1 via $2: $said" ;;
 			esac
 		fi

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from .base import Channel, PlaceError, Running
 NETNS_FOLDER = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
 STOP_LIMIT_S = 5
+ENDED_WELL = (0, -signal.SIGTERM)  # exit codes
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -50,10 +52,12 @@ class LocalProcess(Running):
         return self.log.read_text(errors="replace").splitlines()[-count:]
 
     def stop(self) -> None:
+        """The log of one that ends as it is told to goes with it."""
         if self.is_alive():
             self.popen.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(STOP_LIMIT_S)
+                if self.popen.wait(STOP_LIMIT_S) in ENDED_WELL:
+                    self.log.unlink(missing_ok=True)
         if self.is_alive():
             self.popen.kill()
             self.popen.wait()
@@ -66,4 +70,6 @@ class SocketChannel(Channel):
         self.reader, self.writer = connection.makefile("rb"), connection.makefile("wb")
 
     def close(self) -> None:
-        self.connection.close()
+        for end in (self.reader, self.writer, self.connection):
+            with contextlib.suppress(OSError):  # what could not be written
+                end.close()

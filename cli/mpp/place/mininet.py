@@ -40,6 +40,8 @@ class MininetPlace(NamespacePlace):
     """`net` is the network as Mininet knows it, for its prompt and tests: `place.host(pop).cmd("ip route")`,
     `mininet.cli.CLI(place.net)`. It is None when nothing is set up."""
 
+    pops_are = "hosts of Mininet"
+
     def __init__(self, journal: Journal, bin_dir: Path, tag: str):
         if Mininet is None or not all(map(shutil.which, PROGRAMS)):
             raise PlaceError("mininet is not installed: apt-get install mininet; or use --on netns")
@@ -50,6 +52,7 @@ class MininetPlace(NamespacePlace):
         return self.net[f"{self.tag}_{pop}"]
 
     def setup(self, network: Network) -> None:
+        self._need_root()
         Mininet.inited = True  # or it would raise limits of the whole machine, for good
         self.net = Mininet(build=False)
         super().setup(network)

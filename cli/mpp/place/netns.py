@@ -8,19 +8,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import json
 import os
 import socket
 import subprocess
+from itertools import count
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Iterator, Mapping, Optional, Sequence
 
 from ..journal import Journal
-from ..model import INTERFACE_CHARS_MAX, Link, Network, Pop, PopId
+from ..model import INTERFACE_CHARS_MAX, Link, Network, PopId
 from . import shape
-from .base import DOWN, Place, PlaceError, SideSeen, first_links
+from .base import Place, PlaceError, Shares, SideSeen, has_carrier
 from .commands import call
 from .emulated import Emulator
 from .local import NETNS_FOLDER, LocalProcess, SocketChannel, inside
@@ -41,24 +43,29 @@ class Side:
 class NamespacePlace(Place):
     """`tag` begins the names of the namespaces, at most 6 characters."""
 
+    pops_are = "namespaces"
+
     def __init__(self, journal: Journal, bin_dir: Path, tag: str):
-        self.journal, self.bin_dir, self.tag = journal, bin_dir, tag
-        self.network: Network = Network([Pop(0)], [], [])
+        super().__init__(journal, bin_dir, tag)
         self.sides: dict[str, tuple[Side, Side]] = {}
-        self.shares_kbit: dict[tuple[str, PopId], dict[int, float]] = {}
         self.processes: set[LocalProcess] = set()  # those that have not been stopped
         self.emulator: Optional[Emulator] = None
+        self.emulated: set[str] = set()  # names of links that go through it
         self.has_netem = False
-        self.cut: set[str] = set()  # names of links
-        self.is_routed = False
 
     # ---- names ----
 
     def namespace(self, pop: PopId) -> str:
         return f"{self.tag}.{pop}"
 
-    def log_path(self, name: str) -> Path:
+    def _log(self, name: str) -> Path:
         return self.journal.folder / f"{name}.log"
+
+    def _program(self, name: str) -> Path:
+        program = self.bin_dir / name
+        if not os.access(program, os.X_OK):
+            raise PlaceError(f"{program}: there is no such program; `make` builds it")
+        return program
 
     def address(self, link: str, pop: PopId) -> str:
         return str(self._side(link, pop).address.ip)
@@ -66,9 +73,14 @@ class NamespacePlace(Place):
     def _side(self, link: str, pop: PopId) -> Side:
         return next(side for side in self.sides[link] if side.pop == pop)
 
+    def _ip(self, pop: PopId, *words: object, lines: Optional[str] = None) -> None:
+        """`lines` are for `-batch -`."""
+        call(["ip", "-n", self.namespace(pop), *words], lines)
+
     # ---- the network ----
 
     def setup(self, network: Network) -> None:
+        self._need_root()
         self.network = network
         try:
             for pop in network.pops:
@@ -80,6 +92,11 @@ class NamespacePlace(Place):
         except BaseException:
             self.destroy()
             raise
+
+    def _need_root(self) -> None:
+        if os.geteuid() != 0:
+            raise PlaceError(f"PoPs that are {self.pops_are} need root, and this is user "
+                             f"{os.geteuid()}")
 
     def _make_pop(self, pop: PopId) -> None:
         self._make_namespace(self.namespace(pop))
@@ -112,13 +129,27 @@ class NamespacePlace(Place):
         taken: set[tuple[PopId, str]] = {(getattr(link, end), device) for link in links.values()
                                          for end in "ab"
                                          if (device := getattr(link, f"{end}_interface"))}
-        for number, (name, link) in enumerate(links.items()):
-            a, b = self.sides[name] = tuple(self._make_side(link, number, end, taken) for end in "ab")
+        for number, ((name, link), free) in enumerate(zip(links.items(), self._free_networks())):
+            a, b = self.sides[name] = tuple(
+                Side(getattr(link, end), self._device(link, number, end, taken),
+                     ipaddress.ip_interface(getattr(link, f"{end}_address") or f"{own}/30"))
+                for end, own in zip("ab", free.hosts()))
             if a.address.network != b.address.network:
                 raise PlaceError(f"{link}: {a.address} and {b.address} are not in one network")
 
+    def _free_networks(self) -> Iterator[ipaddress.IPv4Network]:
+        """Without an address that some link names."""
+        given = {ipaddress.ip_network((ipaddress.ip_interface(address).ip, 30), strict=False)
+                 for link in self.network.links.values()
+                 for address in (link.a_address, link.b_address) if address}
+        for number in count():
+            free = ipaddress.ip_network((FIRST_NETWORK + 4 * number, 30))
+            if free not in given:
+                yield free
+
     @staticmethod
-    def _make_side(link: Link, number: int, end: str, taken: set[tuple[PopId, str]]) -> Side:
+    def _device(link: Link, number: int, end: str, taken: set[tuple[PopId, str]]) -> str:
+        """A name that is not taken is, afterwards."""
         pop, peer = (link.a, link.b) if end == "a" else (link.b, link.a)
         device = getattr(link, f"{end}_interface")
         if not device:
@@ -126,99 +157,105 @@ class NamespacePlace(Place):
             if len(device) > INTERFACE_CHARS_MAX or (pop, device) in taken:
                 device = f"link{number}"
             taken.add((pop, device))
-        given = getattr(link, f"{end}_address")
-        address = given or (f"{ipaddress.ip_address(FIRST_NETWORK + 4 * number + 1 + (end == 'b'))}"
-                            "/30")
-        return Side(pop, device, ipaddress.ip_interface(address))
+        return device
 
     def _join(self, name: str, link: Link) -> None:
-        if shape.needs_netem(link) and not self.has_netem:
-            self._join_emulated(name, link)
+        if self._needs_emulator(link):
+            self._start_emulator()
+            self._join_emulated(name)
         else:
-            self._join_plain(name, link)
+            self._join_plain(name)
+        self._shape_link(name, link)
 
-    def _join_plain(self, name: str, link: Link) -> None:
+    def _join_plain(self, name: str) -> None:
         a, b = self.sides[name]
-        call(["ip", "-n", self.namespace(a.pop), "link", "add", a.device, "type", "veth",
-              "peer", "name", b.device, "netns", self.namespace(b.pop)])
+        self._ip(a.pop, "link", "add", a.device, "type", "veth",
+                 "peer", "name", b.device, "netns", self.namespace(b.pop))
         for side in (a, b):
             self._bring_up(side)
-        self._shape_both(name, link)
-
-    def _join_emulated(self, name: str, link: Link) -> None:
-        there = self._emulator_namespace()
-        number = list(self.network.links).index(name)
-        ports = [f"port{number}{end}" for end in "ab"]
-        for side, port in zip(self.sides[name], ports):
-            call(["ip", "-n", self.namespace(side.pop), "link", "add", side.device, "type", "veth",
-                  "peer", "name", port, "netns", there])
-            self._bring_up(side)
-        self.emulator.join(name, ports)
-        self.emulator.set(name, link)
 
     def _bring_up(self, side: Side) -> None:
-        call(["ip", "-n", self.namespace(side.pop), "-batch", "-"],
-             f"address replace {side.address} dev {side.device}\n"
-             f"link set {side.device} up\n")
+        self._ip(side.pop, "-batch", "-",
+                 lines=f"address replace {side.address} dev {side.device}\n"
+                       f"link set {side.device} up\n")
 
+    # ---- links through the emulator ----
+
+    def _needs_emulator(self, link: Link) -> bool:
+        return shape.needs_netem(link) and not self.has_netem
+
+    @property
     def _emulator_namespace(self) -> str:
-        name = f"{self.tag}.emulator."
-        if self.emulator is None:
-            self._make_namespace(name)
+        return f"{self.tag}.emulator."
+
+    def _start_emulator(self) -> None:
+        """Leaves nothing when it cannot be had."""
+        if self.emulator is not None:
+            return
+        name, program = self._emulator_namespace, self._program("link_emulator")
+        self._make_namespace(name)
+        try:
             for which in ("all", "default"):
                 call(["ip", "netns", "exec", name, "sysctl", "-qw",
                       f"net.ipv6.conf.{which}.disable_ipv6=1"])
-            self.emulator = Emulator(self.bin_dir / "link_emulator", ["ip", "netns", "exec", name],
-                                     self.log_path("link_emulator"))
-            self.journal.add_process(self.emulator.popen.pid)
-        return name
+            self.emulator = Emulator(program, ["ip", "netns", "exec", name],
+                                     self._log("link_emulator"))
+        except BaseException:
+            call(["ip", "netns", "delete", name])
+            raise
+        self.journal.add_process(self.emulator.popen.pid)
 
-    def _is_emulated(self, name: str) -> bool:
-        return self.emulator is not None and name in self.emulator.stats()
+    def _join_emulated(self, name: str) -> None:
+        number = list(self.network.links).index(name)
+        ports = [f"port{number}{end}" for end in "ab"]
+        for side, port in zip(self.sides[name], ports):
+            self._ip(side.pop, "link", "add", side.device, "type", "veth",
+                     "peer", "name", port, "netns", self._emulator_namespace)
+            self._bring_up(side)
+        self.emulator.join(name, ports)
+        self.emulated.add(name)
 
-    def set_link(self, name: str, link: Link) -> None:
-        if self._is_emulated(name):
-            self.emulator.set(name, link)
-            self._shape_both(name, link)
-        elif shape.needs_netem(link) and not self.has_netem:
-            a = self.sides[name][0]
-            call(["ip", "-n", self.namespace(a.pop), "link", "delete", a.device])
-            self._join_emulated(name, link)
+    def _go_through_emulator(self, name: str) -> None:
+        """A link that is plain. Once the emulator is there little can fail; that is undone."""
+        self._start_emulator()
+        self._part(name)
+        try:
+            self._join_emulated(name)
+        except PlaceError:
+            self._part(name)
+            self._join_plain(name)
+            raise
+        finally:
             self.set_link_up(name, name not in self.cut)
-            self._shape_both(name, link)
-        else:
-            self._shape_both(name, link)
-        self.network.links[name] = link
 
-    def _shape_both(self, name: str, link: Link) -> None:
+    def _part(self, name: str) -> None:
+        """Also half a link."""
         for side in self.sides[name]:
-            self._shape(name, side, link)
+            with contextlib.suppress(PlaceError):  # one end goes with the other
+                self._ip(side.pop, "link", "delete", side.device)
 
-    def set_shares(self, name: str, pop: PopId, shares_kbit: dict[int, float]) -> None:
-        if shares_kbit == self.shares_kbit.get((name, pop), {}):
-            return
-        self.shares_kbit[name, pop] = shares_kbit
-        self._shape(name, self._side(name, pop), self.network.links[name])
+    # ---- links ----
 
-    def _shape(self, name: str, side: Side, link: Link) -> None:
-        tc, shares_kbit = self._tc(self.namespace(side.pop)), self.shares_kbit.get((name, side.pop), {})
-        if not self._is_emulated(name):
-            shape.shape(tc, side.device, link, shares_kbit)
+    def _shape_link(self, name: str, link: Link) -> None:
+        if self._needs_emulator(link) and name not in self.emulated:
+            self._go_through_emulator(name)
+        if name in self.emulated:
+            self.emulator.set(name, link)
+        super()._shape_link(name, link)
+
+    def _shape_side(self, name: str, pop: PopId, link: Link, shares_kbit: Shares) -> None:
+        tc, device = self._tc(self.namespace(pop)), self._side(name, pop).device
+        if name not in self.emulated:
+            shape.shape(tc, device, link, shares_kbit)
         elif shares_kbit:  # before the emulator, which is to have no queue then
-            shape.shape(tc, side.device, dataclasses.replace(
+            shape.shape(tc, device, dataclasses.replace(
                 link, bandwidth_mbit=BEFORE_EMULATOR * link.bandwidth_mbit, delay_ms=0,
                 loss_percent=0), shares_kbit)
-        elif shape.has_root(tc, side.device):
-            tc("qdisc", "delete", "dev", side.device, "root")
+        elif shape.has_root(tc, device):
+            tc("qdisc", "delete", "dev", device, "root")
 
-    def set_link_up(self, name: str, is_up: bool) -> None:
-        for side in self.sides[name]:
-            call(["ip", "-n", self.namespace(side.pop), "link", "set", side.device,
-                  "up" if is_up else "down"])
-        (self.cut.discard if is_up else self.cut.add)(name)
-        if is_up and self.is_routed:  # the kernel forgot the routes of an interface that went down
-            for side in self.sides[name]:
-                self._route_from(side.pop)
+    def _set_side_up(self, name: str, pop: PopId, is_up: bool) -> None:
+        self._ip(pop, "link", "set", self._side(name, pop).device, "up" if is_up else "down")
 
     def destroy(self) -> None:
         try:
@@ -228,38 +265,27 @@ class NamespacePlace(Place):
                 self.emulator.stop()
         finally:
             self.emulator = None
+            self.emulated.clear()
             self.sides.clear()
-            self.shares_kbit.clear()
-            self.cut.clear()
-            self.is_routed = False
+            self._forget_links()
             self.journal.clear()
 
     # ---- routes ----
 
-    def route(self) -> int:
-        self.is_routed = True
-        for pop in self.network.pops:
-            self._let_forward(pop)
-        return sum(self._route_from(pop) for pop in self.network.pops)
-
-    def _let_forward(self, pop: PopId) -> None:
+    def _let_forward(self) -> None:
         """Also what would not go back the way it came: of several shortest ways, each PoP has its own."""
-        with inside(self.namespace(pop)):
-            for setting in SETTINGS.glob("ipv[46]/conf/all/forwarding"):
-                setting.write_text("1", encoding="ascii")
-            for setting in SETTINGS.glob("ipv4/conf/*/rp_filter"):
-                setting.write_text("0", encoding="ascii")
+        for pop in self.network.pops:
+            with inside(self.namespace(pop)):
+                for setting in SETTINGS.glob("ipv[46]/conf/all/forwarding"):
+                    setting.write_text("1", encoding="ascii")
+                for setting in SETTINGS.glob("ipv4/conf/*/rp_filter"):
+                    setting.write_text("0", encoding="ascii")
 
-    def _route_from(self, pop: PopId) -> int:
-        """To all but its neighbours on the same link, and not over links that are cut."""
-        routes = []
-        first = {to: name for to, name in first_links(self.network, pop).items()
-                 if name not in self.cut}
-        for a, b in self.sides.values():
-            routes += [f"route replace {side.address.ip} {self._first_hop(pop, first[side.pop])}\n"
-                       for side in (a, b) if pop not in (a.pop, b.pop) and side.pop in first]
-        call(["ip", "-n", self.namespace(pop), "-batch", "-"], "".join(routes))
-        return len(routes)
+    def _add_routes(self, pop: PopId, links: Mapping[str, str]) -> int:
+        self._ip(pop, "-batch", "-",
+                 lines="".join(f"route replace {address} {self._first_hop(pop, link)}\n"
+                               for address, link in links.items()))
+        return len(links)
 
     def _first_hop(self, pop: PopId, link: str) -> str:
         a, b = self.sides[link]
@@ -269,10 +295,7 @@ class NamespacePlace(Place):
     # ---- programs ----
 
     def start(self, pop: PopId, name: str, argv: Sequence[str]) -> LocalProcess:
-        program = self.bin_dir / argv[0]
-        if not os.access(program, os.X_OK):
-            raise PlaceError(f"{program}: there is no such program; `make` builds it")
-        log = self.log_path(name)
+        program, log = self._program(argv[0]), self._log(name)
         with open(log, "wb") as output, inside(self.namespace(pop)):
             popen = subprocess.Popen([str(program), *argv[1:]], stdin=subprocess.DEVNULL,
                                      stdout=output, stderr=output, start_new_session=True)
@@ -293,16 +316,24 @@ class NamespacePlace(Place):
     def look(self) -> dict[tuple[str, PopId], SideSeen]:
         seen = {}
         shown = {pop: self._devices(pop) for pop in self.network.pops}
+        emulated_kbit = self._emulated_kbit()
         for name, sides in self.sides.items():
-            for side in sides:
-                if side.device in shown[side.pop]:
-                    seen[name, side.pop] = shown[side.pop][side.device]
+            for end, side in enumerate(sides):
+                if (at := shown[side.pop].get(side.device)) is not None:
+                    seen[name, side.pop] = dataclasses.replace(
+                        at, bandwidth_kbit=emulated_kbit.get((name, end), at.bandwidth_kbit))
         return seen
 
     def _devices(self, pop: PopId) -> dict[str, SideSeen]:
         said = json.loads(call(["ip", "-n", self.namespace(pop), "-j", "-s", "link", "show"]))
         rates_kbit = shape.rates_kbit(self._tc(self.namespace(pop)))
-        return {entry["ifname"]: SideSeen(entry["operstate"] not in DOWN,
+        return {entry["ifname"]: SideSeen(has_carrier(entry),
                                           entry["stats64"]["tx"]["bytes"],
                                           rates_kbit.get(entry["ifname"]))
                 for entry in said}
+
+    def _emulated_kbit(self) -> dict[tuple[str, int], float]:
+        """What leaves ends 0 and 1 of the links that are emulated; what has ended says nothing."""
+        with contextlib.suppress(PlaceError):
+            return self.emulator.rates_kbit() if self.emulated else {}
+        return {}

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections import deque
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -22,7 +23,7 @@ SESSIONS_MAX = 8  # at once over a connection: sshd has 10 unless told otherwise
 RETRY_S = 10  # after a host did not answer; until then it is not asked
 SSH_FAILED = 255  # ssh's exit code for what is its own failure
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=5", "ControlMaster=auto", "ControlPersist=60",
-           "ServerAliveInterval=5", "ServerAliveCountMax=2", "RequestTTY=no")
+           "ServerAliveInterval=2", "ServerAliveCountMax=2", "RequestTTY=no")
 
 
 class Remote:
@@ -34,6 +35,8 @@ class Remote:
                     "-S", str(control).replace("%", "%%")]
         self.turns = threading.BoundedSemaphore(SESSIONS_MAX)
         self.lost: tuple[float, str] = (0.0, "")  # until when, and why
+        self.is_silent = False  # it has yet to answer a look
+        self.to_stop: deque[Sequence[str]] = deque()  # name, pid and start time of processes
 
     def __str__(self) -> str:
         return f"host {self.host}"
@@ -62,11 +65,31 @@ class Remote:
             self.check()
         raise PlaceError(f"{self}: {what}: {said}")
 
+    @property
+    def is_lost(self) -> bool:
+        return time.monotonic() < self.lost[0]
+
     def check(self) -> None:
         """PlaceError at once, when it has just been lost."""
-        until, why = self.lost
-        if time.monotonic() < until:
-            raise PlaceError(f"{self}: {why}")
+        if self.is_lost:
+            raise PlaceError(f"{self}: {self.lost[1]}")
+
+    @property
+    def answers(self) -> bool:
+        """As far as was seen."""
+        return not self.is_lost and not self.is_silent
+
+    def check_answering(self) -> None:
+        """PlaceError at once also when it is silent: for what can wait, or need not be known."""
+        self.check()
+        if self.is_silent:
+            raise PlaceError(f"{self}: it does not answer")
+
+    def stop_what_is_left(self) -> None:
+        """Of the time when it did not answer."""
+        while self.to_stop:
+            self.ask("stop", *self.to_stop[0])
+            self.to_stop.popleft()
 
     def _call(self, argv: Sequence[str], what: str, data: bytes,
               limit_s: float) -> subprocess.CompletedProcess:
@@ -98,7 +121,7 @@ class RemoteChannel(Channel):
     """Through `ssh -W`. That nobody listens is known when the first reply does not come."""
 
     def __init__(self, remote: Remote, port: int, limit_s: float):
-        remote.check()
+        remote.check_answering()
         self.remote = remote
         self.connection, theirs = socket.socketpair()
         self.connection.settimeout(limit_s)
@@ -111,7 +134,7 @@ class RemoteChannel(Channel):
     def ask(self, **request: object) -> dict:
         try:
             return super().ask(**request)
-        except (PlaceError, BrokenPipeError, ConnectionResetError) as error:
+        except ConnectionError as error:
             said = last_line(self.ssh.stderr.read()) or str(error)
             raise ConnectionError(f"{self.remote}: {said}") from None
 

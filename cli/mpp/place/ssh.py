@@ -17,21 +17,21 @@ import json
 import tempfile
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import MappingProxyType
 from typing import Callable, Mapping, Optional, Sequence
 
 from ..journal import Journal
 from ..model import Link, Network, Pop, PopId
 from . import shape
-from .base import DOWN, Place, PlaceError, Running, SideSeen, first_links
+from .base import Place, PlaceError, Running, Shares, SideSeen, has_carrier
 from .remote import Remote, RemoteChannel
 
 PROGRAMS = ("mpp_adv_ingress", "mpp_dataplane_proxy", "mpp_adv_egress", "mpp_controller")
 HOSTS_AT_ONCE = 32
 FOLDER_CHARS_MAX = 80  # of 107 for a socket's path: /ssh and a number, and 17 that ssh adds at first
 START_LIMIT_S = 15
+LOOK_LIMIT_S = 1.2  # for what is asked of a host several times a second
 
 
 class RemoteProcess(Running):
@@ -45,32 +45,40 @@ class RemoteProcess(Running):
         """As far as is known: a host that does not answer says nothing of it."""
         if not self.has_ended:
             with contextlib.suppress(PlaceError):
-                self.has_ended = not self.remote.ask("alive", *self.identity)
+                self.remote.check_answering()
+                self.has_ended = not self.remote.ask("alive", *self.identity, limit_s=LOOK_LIMIT_S)
         return not self.has_ended
 
     def log_lines(self, count: int) -> list[str]:
         return self.remote.ask("log", self.name, count).splitlines()
 
     def stop(self) -> None:
-        """On a host that does not answer, `destroy` complains of it and the next start ends it."""
-        if not self.has_ended:
-            with contextlib.suppress(PlaceError):
-                self.remote.ask("stop", *self.identity)
-                self.has_ended = True
+        """Its log goes with it. A host that does not answer is not waited for: it is told when it
+        does again, or by the next start."""
+        if self.has_ended:
+            return
+        words = (self.name, *self.identity)
+        try:
+            self.remote.check_answering()
+            self.remote.ask("stop", *words)
+            self.has_ended = True
+        except PlaceError:
+            if not self.remote.answers:
+                self.remote.to_stop.append(words)
 
 
 class SshPlace(Place):
     """`tag` names our folder on the hosts; `options` are further ones for ssh, as ["-p", "2222"]."""
 
     def __init__(self, journal: Journal, bin_dir: Path, tag: str, options: Sequence[str] = ()):
-        self.journal, self.bin_dir, self.tag, self.options = journal, bin_dir, tag, list(options)
-        self.network: Network = Network([Pop(0)], [], [])
+        super().__init__(journal, bin_dir, tag)
+        self.options = list(options)
         self.remotes: dict[PopId, Remote] = {}
         self.addresses: dict[tuple[str, PopId], str] = {}
         self.devices: dict[tuple[str, PopId], str] = {}  # where links name one
-        self.cut: set[str] = set()  # names of links
-        self.shares_kbit: dict[tuple[str, PopId], dict[int, float]] = {}
-        self.is_routed = False
+        self.lookers = ThreadPoolExecutor(HOSTS_AT_ONCE)
+        self.looks: dict[PopId, Future] = {}  # that have not been answered yet
+        self.seen: dict[tuple[str, PopId], SideSeen] = {}  # the last time that they were
 
     # ---- hosts ----
 
@@ -134,13 +142,13 @@ class SshPlace(Place):
 
     def destroy(self) -> None:
         """PlaceError: a host did not answer. The rest is taken away; that, by the next start."""
+        wait(self.looks.values())  # or they would connect again
         complaints = self.journal.clear()
         for remote in self.remotes.values():
             remote.close()
-        self.remotes.clear()
-        self.cut.clear()
-        self.shares_kbit.clear()
-        self.is_routed = False
+        for of_hosts in (self.remotes, self.looks, self.seen):
+            of_hosts.clear()
+        self._forget_links()
         if complaints:
             raise PlaceError(f"left for the next start: {'; '.join(complaints)}")
 
@@ -149,71 +157,66 @@ class SshPlace(Place):
     def address(self, link: str, pop: PopId) -> str:
         return self.addresses[link, pop]
 
-    def _named(self, link: str) -> list[tuple[PopId, str]]:
-        return [(pop, device) for (name, pop), device in self.devices.items() if name == link]
-
     def _shape_all(self, pop: PopId) -> None:
         for (name, at), device in self.devices.items():
             if at == pop:
                 self.remotes[pop].ask("claim", device)
-                self._shape(pop, device, self.network.links[name])
+                self._shape_side(name, pop, self.network.links[name], {})
 
-    def _shape(self, pop: PopId, device: str, link: Link,
-               shares_kbit: Mapping[int, float] = MappingProxyType({})) -> None:
-        shape.shape(self._tc(pop), device, link, shares_kbit)
+    def _shape_side(self, name: str, pop: PopId, link: Link, shares_kbit: Shares) -> None:
+        device = self.devices.get((name, pop))
+        if device is not None:
+            shape.shape(self._tc(pop), device, link, shares_kbit)
+        elif shares_kbit:
+            raise PlaceError(f"{link}: it names no interface at PoP {pop} whose rate could be "
+                             "divided among applications")
 
     def _tc(self, pop: PopId) -> shape.Tc:
         return lambda *words: self.run(pop, ["tc", *words])
 
-    def set_shares(self, name: str, pop: PopId, shares_kbit: dict[int, float]) -> None:
-        if shares_kbit == self.shares_kbit.get((name, pop), {}):
-            return
-        device = self.devices.get((name, pop))
-        if device is None:
-            raise PlaceError(f"{self.network.links[name]}: it names no interface at PoP {pop} whose rate "
-                             "could be divided among applications")
-        self.shares_kbit[name, pop] = shares_kbit
-        self._shape(pop, device, self.network.links[name], shares_kbit)
-
-    def set_link(self, name: str, link: Link) -> None:
-        """A shape that cannot be had leaves the old one."""
-        try:
-            for pop, device in self._named(name):
-                self._shape(pop, device, link, self.shares_kbit.get((name, pop), {}))
-        except PlaceError:
-            with contextlib.suppress(PlaceError):
-                for pop, device in self._named(name):
-                    self._shape(pop, device, self.network.links[name],
-                                self.shares_kbit.get((name, pop), {}))
-            raise
-        self.network.links[name] = link
-
     def set_link_up(self, name: str, is_up: bool) -> None:
-        named = self._named(name)
-        if not named:
-            raise PlaceError(f"{self.network.links[name]}: it names no interface, and what else uses "
-                             "that of its address is not ours to cut")
-        for pop, device in named:
+        link = self.network.links[name]
+        if not {(name, link.a), (name, link.b)} & set(self.devices):
+            raise PlaceError(f"{link}: it names no interface, and what else uses that of its "
+                             "address is not ours to cut")
+        super().set_link_up(name, is_up)
+
+    def _set_side_up(self, name: str, pop: PopId, is_up: bool) -> None:
+        device = self.devices.get((name, pop))
+        if device is not None:
             self.remotes[pop].ask("join" if is_up else "cut_off", device)
-        (self.cut.discard if is_up else self.cut.add)(name)
-        if is_up and self.is_routed:  # the kernel forgot the routes of an interface that went down
-            for pop in (self.network.links[name].a, self.network.links[name].b):
-                self._route_from(pop)
 
     # ---- looking ----
 
     def look(self) -> dict[tuple[str, PopId], SideSeen]:
-        """Sides are missing of hosts that do not answer, and where several links use one interface:
-        it says nothing of each."""
-        seen: dict[tuple[str, PopId], SideSeen] = {}
-        self._on_all(lambda pop: seen.update(self._look_at(pop)))
-        return seen
+        """Sides are missing where several links use one interface: it says nothing of each. A host
+        that does not answer is waited for once; its answer counts when it is there."""
+        new = {pop: self.lookers.submit(self._look_at, pop)
+               for pop in self.network.pops if pop not in self.looks}
+        self.looks.update(new)
+        wait(new.values(), LOOK_LIMIT_S)
+        self.seen = {side: seen for pop in self.network.pops
+                     for side, seen in self._seen_at(pop).items()}
+        return self.seen
+
+    def _seen_at(self, pop: PopId) -> dict[tuple[str, PopId], SideSeen]:
+        remote, look = self.remotes[pop], self.looks[pop]
+        remote.is_silent = not look.done()
+        if not remote.is_silent:
+            del self.looks[pop]
+            with contextlib.suppress(PlaceError):
+                return look.result()
+        if remote.answers:
+            return {}  # it is there, without what it takes to look
+        return {side: SideSeen(False, self.seen[side].sent_bytes if side in self.seen else 0)
+                for side in self.addresses if side[1] == pop}
 
     def _look_at(self, pop: PopId) -> dict[tuple[str, PopId], SideSeen]:
         interfaces = self._interfaces(pop)
+        self.remotes[pop].stop_what_is_left()
         users = Counter(interface["ifname"] for interface in interfaces.values())
         rates_kbit = shape.rates_kbit(self._tc(pop))
-        return {(name, pop): SideSeen(interface["operstate"] not in DOWN,
+        return {(name, pop): SideSeen(has_carrier(interface),
                                       interface["stats64"]["tx"]["bytes"],
                                       rates_kbit.get(interface["ifname"]))
                 for name, interface in interfaces.items() if users[interface["ifname"]] == 1}
@@ -228,23 +231,15 @@ class SshPlace(Place):
                  for (name, at), address in self.addresses.items() if at == pop}
         return {name: interface for name, interface in found.items() if interface is not None}
 
-    # ---- routes ----
+    # ---- routes: where a host has another already, that stays ----
 
-    def route(self) -> int:
-        """Where a host has another route already, that stays."""
-        self.is_routed = True
+    def _let_forward(self) -> None:
         _refuse(self._on_all(lambda pop: self.remotes[pop].ask("forward")))
-        return sum(self._route_from(pop) for pop in self.network.pops)
 
-    def _route_from(self, pop: PopId) -> int:
-        """To all but its neighbours on the same link, and not over links that are cut."""
-        first = {to: name for to, name in first_links(self.network, pop).items()
-                 if name not in self.cut}
-        near = {address for (name, _), address in self.addresses.items() if (name, pop) in self.addresses}
-        ways = {address: self._peer_address(first[to], pop)
-                for (_, to), address in self.addresses.items() if to in first and address not in near}
-        return len(self.remotes[pop].ask("route", *(word for way in ways.items() for word in way),
-                                         what="routes").splitlines())
+    def _add_routes(self, pop: PopId, links: Mapping[str, str]) -> int:
+        words = [word for address, link in links.items()
+                 for word in (address, self._peer_address(link, pop))]
+        return len(self.remotes[pop].ask("route", *words, what="routes").splitlines())
 
     def _peer_address(self, link: str, pop: PopId) -> str:
         return next(address for (name, other), address in self.addresses.items()

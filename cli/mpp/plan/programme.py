@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix, hstack, vstack
 
 from .columns import Columns
 from .graph import Graph
+from .outcome import Unsolved
 
 TOLERANCE = 1e-7  # of a reduced cost, to that of the objective
 ROUNDS_MAX, PATIENCE = 200, 10
@@ -66,10 +67,6 @@ class Solution:
     rates_kbit: np.ndarray  # of each column
     arc_prices: np.ndarray
     row_prices: np.ndarray  # as Programme.rows; >= 0: by how much the value falls with `most`
-
-
-class Unsolved(Exception):
-    """HiGHS gave no optimum: our mistake, or a badly scaled network."""
 
 
 class Programme:

@@ -105,6 +105,16 @@ def ends_well(lab, model):
     server.end()
 
 
+def at_once_again(lab, model):
+    """When it has ended, its port is free."""
+    node = lab.node("one")
+    for _ in range(10):
+        server = Server(lab, node, model)
+        ping(server.connect())
+        server.end()
+        expect(not node.is_open(HOST, PORT), "somebody still listens")
+
+
 def misbehaving(lab, model):
     """Clients that break off and clients that never read cost the others nothing."""
     server = one_server(lab, model, "--workers", "1")
@@ -381,6 +391,7 @@ def command_lines(lab):
 
 SCENARIOS = [
     *(Scenario(f"ends_well_{model}", ends_well, (model,)) for model in SERVERS),
+    *(Scenario(f"at_once_again_{model}", at_once_again, (model,)) for model in SERVERS),
     *(Scenario(f"misbehaving_{model}", misbehaving, (model,), limit_s=120) for model in SERVERS),
     *(Scenario(f"few_files_{model}", few_files, (model,)) for model in SERVERS),
     *(Scenario(f"worker_killed_{model}", worker_killed, (model,)) for model in SERVERS),
