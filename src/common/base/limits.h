@@ -129,6 +129,12 @@
  * has become slower does. */
 #define PATH_RTT_WINDOW_MS 5000u
 #define PATH_RATE_WINDOW_MS 1000u
+/* When acknowledgements queue behind what flows the other way, every RTT is longer than the cap
+ * takes at the path's rate; the cap then lets less through, which lowers the rate, which lowers the
+ * cap. So much longer, in percent, is more than the rate's errors; for so long after the last
+ * sample that still counts, it is not a rate that has not come down yet. */
+#define PATH_LONGER_PERCENT 130u
+#define PATH_LONGER_MS 500u
 /* Shorter intervals say more about the scheduling of processes than about the path. */
 #define PATH_RATE_INTERVAL_MIN_US 500u
 /* What is known to be late may be later still: it counts against a path up to this, */

@@ -40,6 +40,7 @@ void path_restart(struct path *p)
 	p->rtt_us = p->rttvar_us = 0;
 	p->full_Bps = p->round_us = p->full_count = 0;
 	p->late_us = p->late_bytes = 0;
+	p->longer_us = 0;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
 	p->frame_bytes = (uint32_t)min_u64(p->payload_max, PATH_FRAME_FIRST_BYTES);
 }
@@ -77,6 +78,11 @@ static void bucket_push(struct bucket_max *b, uint64_t sample, uint64_t window_u
 		b->rotate_us = now_us + window_us;
 	}
 	b->now = max_u64(b->now, sample);
+}
+
+static uint64_t rate_window_us(const struct path *p)
+{
+	return max_u64(PATH_RATE_WINDOW_MS * US_PER_MS, 10 * p->rtt_us);
 }
 
 /* While the rate still grows the cap must let it (as BBR's start does, Cardwell et al. 2017); later
@@ -140,6 +146,12 @@ static uint64_t distance(uint64_t a, uint64_t b)
 	return a > b ? a - b : b - a;
 }
 
+static void keep_base(struct path *p, uint64_t rtt_us, uint64_t now_us)
+{
+	bucket_push(&p->rtt_inverse, UINT64_MAX - rtt_us, PATH_RTT_WINDOW_MS * US_PER_MS, now_us);
+	p->base_rtt_us = UINT64_MAX - bucket_best(&p->rtt_inverse);
+}
+
 /* RFC 6298, 2.2 and 2.3. */
 static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
@@ -150,8 +162,31 @@ static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t now_us)
 		p->rttvar_us = (3 * p->rttvar_us + distance(p->rtt_us, rtt_us)) / 4;
 		p->rtt_us = (7 * p->rtt_us + rtt_us) / 8;
 	}
-	bucket_push(&p->rtt_inverse, UINT64_MAX - rtt_us, PATH_RTT_WINDOW_MS * US_PER_MS, now_us);
-	p->base_rtt_us = UINT64_MAX - bucket_best(&p->rtt_inverse);
+	keep_base(p, rtt_us, now_us);
+}
+
+/* The base RTT does not hold any more when nothing has been near it for so long, although what we
+ * have in flight would not keep anything from it. Then the path shows anew what it can carry. */
+static void look_whether_longer(struct path *p, uint64_t rtt_us, uint64_t now_us)
+{
+	uint64_t explained_us =
+		p->rate_Bps ? p->cap_bytes * US_PER_S / p->rate_Bps : UINT64_MAX / 100;
+
+	if (rtt_us * 100 <= explained_us * PATH_LONGER_PERCENT) {
+		p->longer_us = 0;
+		return;
+	}
+	if (p->longer_us == 0) {
+		p->longer_us = now_us;
+		p->longer_rtt_us = rtt_us;
+	}
+	p->longer_rtt_us = min_u64(p->longer_rtt_us, rtt_us);
+	if (now_us < p->longer_us + 2 * rate_window_us(p) + PATH_LONGER_MS * US_PER_MS)
+		return;
+	p->longer_us = 0;
+	p->rtt_inverse = (struct bucket_max){0};
+	keep_base(p, p->longer_rtt_us, now_us);
+	p->full_Bps = p->full_count = 0;
 }
 
 /* Once a round trip: does the rate still grow? A queue of half a round trip says no, whoever sets
@@ -191,8 +226,7 @@ static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t s
 	 * single small frame would keep the path from ever showing what it can. */
 	if (mark->is_app_limited && (p->rate_Bps == 0 || rate_Bps <= p->rate_Bps))
 		return;
-	bucket_push(&p->rate, rate_Bps, max_u64(PATH_RATE_WINDOW_MS * US_PER_MS, 10 * p->rtt_us),
-		    now_us);
+	bucket_push(&p->rate, rate_Bps, rate_window_us(p), now_us);
 	p->rate_Bps = bucket_best(&p->rate);
 }
 
@@ -219,10 +253,14 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
 	if (p->ack_sent_us == 0)
 		return;
 	p->ack_sent_us = 0;
-	sample_rtt(p, rtt_us > ack_delay_us ? rtt_us - ack_delay_us : 1, now_us);
+	rtt_us = rtt_us > ack_delay_us ? rtt_us - ack_delay_us : 1;
+	sample_rtt(p, rtt_us, now_us);
 	look_whether_full(p, p->ack_is_app_limited, now_us);
-	if (p->rate_Bps > 0)
-		update_limits(p);
+	if (p->rate_Bps == 0)
+		return;
+	update_limits(p);
+	if (!p->ack_is_app_limited)
+		look_whether_longer(p, rtt_us, now_us);
 }
 
 void path_doubt(struct path *p, uint64_t late_us, uint64_t now_us)

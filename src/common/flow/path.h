@@ -76,6 +76,9 @@ struct path {
 	uint64_t round_us;  /* looked at once a round trip from here; */
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
+	uint64_t longer_us;	/* since then all RTTs were longer than the cap explains, */
+	uint64_t longer_rtt_us; /* at least this; 0: they were not */
+
 	/* watch.c */
 	uint64_t progress_us; /* when bytes that it was the last to carry were acknowledged */
 	uint64_t doubt_us;    /* by how much its bytes were late lately; decays */

@@ -228,8 +228,8 @@ unsigned staff_size(const struct staff *s)
 
 void staff_end(struct staff *s)
 {
-	/* An io_uring holds its files for a while after its process has ended: without this the port
-	 * would still be taken then, and clients would wait for nobody. */
+	/* An io_uring holds its files for a while after its process has ended: without this the
+	 * port would still be taken then, and clients would wait for nobody. */
 	for (unsigned i = 0; i < s->slot_count; i++)
 		shutdown(s->slots[i].listener, SHUT_RDWR);
 	for (unsigned i = 0; i < s->post_count; i++) {

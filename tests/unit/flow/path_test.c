@@ -132,6 +132,37 @@ static void in_flight_is_bounded_by_the_cap(void **state)
 	assert_true(l.inflight_max < l.path.cap_bytes + l.path.frame_bytes);
 }
 
+/* As when the acknowledgements begin to queue behind bytes of the other direction. */
+static void a_longer_way_back_does_not_shrink_the_cap_for_good(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 6250000, MS(10));
+	line_run(&l, 2 * US_PER_S);
+	l.rtt_us = MS(30);
+	line_run(&l, 3 * US_PER_S);
+	assert_near(l.path.rate_Bps, l.rate_Bps, 2);
+	assert_true(l.path.base_rtt_us >= MS(30));
+	l.rtt_us = MS(10); /* what is shorter counts at once */
+	line_run(&l, US_PER_S);
+	assert_true(l.path.base_rtt_us < MS(30));
+}
+
+/* Its own queue is no longer way, however long it is for a while. */
+static void a_link_that_has_become_slower_is_not_longer(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 6250000, MS(10));
+	line_run(&l, 2 * US_PER_S);
+	l.rate_Bps = 625000;
+	line_run(&l, 4 * US_PER_S);
+	assert_near(l.path.rate_Bps, l.rate_Bps, 2);
+	assert_true(l.path.base_rtt_us < MS(20));
+}
+
 static void a_slower_link_is_believed_after_the_window(void **state)
 {
 	static struct line l;
@@ -439,6 +470,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_is_measured),
 		cmocka_unit_test(in_flight_is_bounded_by_the_cap),
+		cmocka_unit_test(a_longer_way_back_does_not_shrink_the_cap_for_good),
+		cmocka_unit_test(a_link_that_has_become_slower_is_not_longer),
 		cmocka_unit_test(a_slower_link_is_believed_after_the_window),
 		cmocka_unit_test(samples_of_an_idle_application_do_not_lower_the_rate),
 		cmocka_unit_test(samples_of_an_idle_application_raise_the_rate),
