@@ -36,8 +36,8 @@ def message_panels(rows):
             if bars:
                 groups[f"{size} B"] = bars
         if groups:
-            panels.append((f"MB/s, {depth} outstanding on each of "
-                           f"{echo_messages.CONNECTIONS} connections", groups))
+            panels.append((f"MB/s, {depth} outstanding on each of {echo_messages.CONNECTIONS} "
+                           "connections; each size on a scale of its own", groups))
     return panels
 
 
@@ -73,23 +73,24 @@ def legend(colours):
 
 
 def panel(top, title, groups, colours):
-    """Bars of each group beside each other; the value stands above each."""
-    most = max(value for bars in groups.values() for value in bars.values()) or 1
+    """Bars of each group beside each other, each group on a scale of its own; the value stands above
+    each bar."""
     bottom, count = top + PANEL, sum(len(bars) + 1 for bars in groups.values())
     step = (WIDTH - LEFT - 20) / count
     out = [text(LEFT, top - 4, title),
            f'<line x1="{LEFT}" y1="{bottom}" x2="{WIDTH - 20}" y2="{bottom}" stroke="{PALE}"/>']
-    x = LEFT
+    x, labels = LEFT, []  # which stand before all bars
     for group, bars in groups.items():
-        out.append(text(x, bottom + LABEL, group))
+        labels.append(text(x, bottom + LABEL, group))
+        most = max(bars.values()) or 1
         for case, value in bars.items():
             tall = (PANEL - 2 * LABEL) * value / most
-            out += [f'<rect x="{x:.1f}" y="{bottom - tall:.1f}" width="{step * 0.9:.1f}" '
-                    f'height="{tall:.1f}" fill="{colours[case]}"/>',
-                    text(x, bottom - tall - 3, short(value), size=8)]
+            out.append(f'<rect x="{x:.1f}" y="{bottom - tall:.1f}" width="{step * 0.9:.1f}" '
+                       f'height="{tall:.1f}" fill="{colours[case]}"/>')
+            labels.append(text(x, bottom - tall - 3, short(value), size=8))
             x += step
         x += step
-    return out
+    return out + labels
 
 
 def text(x, y, words, size=12):

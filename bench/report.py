@@ -106,7 +106,7 @@ def describe_machine(congestion_control):
     default = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     git = ["git", "-c", f"safe.directory={ROOT}"]
-    commit = first_match([*git, "rev-parse", "--short", "HEAD"], r"^([0-9a-f]+)")
+    commit = first_match([*git, "rev-parse", "--short", "HEAD"], r"^([0-9a-f]{7,})$")
     changed = first_match([*git, "status", "--porcelain", "--untracked-files=no"], r"^(.)")
     return {
         "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}",

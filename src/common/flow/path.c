@@ -40,7 +40,7 @@ void path_restart(struct path *p)
 	p->rtt_us = p->rttvar_us = 0;
 	p->full_Bps = p->round_us = p->full_count = 0;
 	p->late_us = p->late_bytes = 0;
-	p->longer_us = 0;
+	p->longer_us = p->drain_until_us = 0;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
 	p->frame_bytes = (uint32_t)min_u64(p->payload_max, PATH_FRAME_FIRST_BYTES);
 }
@@ -96,9 +96,21 @@ static uint64_t queue_bytes_of(const struct path *p, uint64_t bdp_bytes)
 			       bdp_bytes - bdp_bytes / PATH_QUEUE_PART));
 }
 
+/* True while our queue is to go. `is_due`: the cap follows from the base RTT. It takes one RTT
+ * until the queue is gone, and another one until that shows at the latest. */
+static bool look_whether_to_drain(struct path *p, bool is_due, uint64_t now_us)
+{
+	if (is_due && p->full_count >= PATH_FULL_ROUNDS &&
+	    now_us >= p->near_us + PATH_DRAIN_EVERY_MS * US_PER_MS) {
+		p->near_us = now_us;
+		p->drain_until_us = now_us + p->rtt_us + p->base_rtt_us;
+	}
+	return now_us < p->drain_until_us;
+}
+
 /* The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
  * bytes keeps a fast path inside the caches. */
-static void update_limits(struct path *p)
+static void update_limits(struct path *p, uint64_t now_us)
 {
 	/* Acknowledgements may come back on a faster path than TCP's own, whose window must not
 	 * be starved. */
@@ -111,8 +123,10 @@ static void update_limits(struct path *p)
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
 	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
-	p->cap_bytes = max_u64(max_u64(bdp_bytes + queue_bytes, floor_bytes),
-			       2 * (uint64_t)p->frame_bytes);
+	p->cap_bytes = max_u64(bdp_bytes + queue_bytes, floor_bytes);
+	if (look_whether_to_drain(p, bdp_bytes + queue_bytes > floor_bytes, now_us))
+		p->cap_bytes = bdp_bytes - bdp_bytes / 4;
+	p->cap_bytes = max_u64(p->cap_bytes, 2 * (uint64_t)p->frame_bytes);
 }
 
 static void set_delivered(struct path *p, uint64_t now_us)
@@ -150,6 +164,10 @@ static void keep_base(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
 	bucket_push(&p->rtt_inverse, UINT64_MAX - rtt_us, PATH_RTT_WINDOW_MS * US_PER_MS, now_us);
 	p->base_rtt_us = UINT64_MAX - bucket_best(&p->rtt_inverse);
+	if (rtt_us > p->base_rtt_us + p->base_rtt_us / 8)
+		return;
+	p->near_us = now_us;
+	p->drain_until_us = 0;
 }
 
 /* RFC 6298, 2.2 and 2.3. */
@@ -258,7 +276,7 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
 	look_whether_full(p, p->ack_is_app_limited, now_us);
 	if (p->rate_Bps == 0)
 		return;
-	update_limits(p);
+	update_limits(p, now_us);
 	if (!p->ack_is_app_limited)
 		look_whether_longer(p, rtt_us, now_us);
 }
@@ -303,7 +321,7 @@ static void take_late(struct path *p, uint64_t sent_us, uint64_t now_us)
 	set_delivered(p, now_us);
 	p->first_sent_us = sent_us;
 	if (p->rate_Bps > 0)
-		update_limits(p);
+		update_limits(p, now_us);
 }
 
 /* TCP's first window has to take a whole frame: its rest would come a round trip later. */

@@ -76,8 +76,10 @@ struct path {
 	uint64_t round_us;  /* looked at once a round trip from here; */
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
-	uint64_t longer_us;	/* since then all RTTs were longer than the cap explains, */
-	uint64_t longer_rtt_us; /* at least this; 0: they were not */
+	uint64_t near_us;	 /* the last RTT near the base, or attempt to have one */
+	uint64_t drain_until_us; /* less is in flight until then, so that one shows */
+	uint64_t longer_us;	 /* since then all RTTs were longer than the cap explains, */
+	uint64_t longer_rtt_us;	 /* at least this; 0: they were not */
 
 	/* watch.c */
 	uint64_t progress_us; /* when bytes that it was the last to carry were acknowledged */

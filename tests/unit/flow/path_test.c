@@ -132,6 +132,23 @@ static void in_flight_is_bounded_by_the_cap(void **state)
 	assert_true(l.inflight_max < l.path.cap_bytes + l.path.frame_bytes);
 }
 
+/* Its own queue does not become part of the way, however long it is busy, and little is lost by
+ * that. */
+static void a_busy_path_keeps_its_base(void **state)
+{
+	static struct line l;
+	uint64_t before;
+
+	(void)state;
+	line_init(&l, 6250000, MS(40));
+	line_run(&l, 2 * US_PER_S);
+	before = l.path.delivered_bytes;
+	line_run(&l, 100 * US_PER_S);
+	assert_true(l.path.base_rtt_us <= MS(40) * 9 / 8);
+	assert_true(l.path.rtt_us <= 2 * MS(40));
+	assert_near(l.path.delivered_bytes - before, 100 * l.rate_Bps, 1);
+}
+
 /* As when the acknowledgements begin to queue behind bytes of the other direction. */
 static void a_longer_way_back_does_not_shrink_the_cap_for_good(void **state)
 {
@@ -470,6 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_is_measured),
 		cmocka_unit_test(in_flight_is_bounded_by_the_cap),
+		cmocka_unit_test(a_busy_path_keeps_its_base),
 		cmocka_unit_test(a_longer_way_back_does_not_shrink_the_cap_for_good),
 		cmocka_unit_test(a_link_that_has_become_slower_is_not_longer),
 		cmocka_unit_test(a_slower_link_is_believed_after_the_window),
