@@ -129,9 +129,9 @@
  * has become slower does. */
 #define PATH_RTT_WINDOW_MS 5000u
 #define PATH_RATE_WINDOW_MS 1000u
-/* A busy path has a queue of ours all the time, and its base RTT would grow by that, and the cap with
- * it, with each window. So when no RTT was within an eighth of the base for so long, less than the
- * path itself holds is in flight for a moment (as BBR's ProbeRTT): of each window once. */
+/* A busy path has a queue of ours all the time, and its base RTT would grow by that, and the cap
+ * with it, with each window. So when no RTT was within an eighth of the base for so long, less than
+ * the path itself holds is in flight for a moment (as BBR's ProbeRTT): of each window once. */
 #define PATH_DRAIN_EVERY_MS 4000u
 /* When acknowledgements queue behind what flows the other way, every RTT is longer than the cap
  * takes at the path's rate; the cap then lets less through, which lowers the rate, which lowers the

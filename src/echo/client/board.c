@@ -22,12 +22,18 @@ int result_init(struct result *r)
 	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
 	err = pthread_mutex_init(&r->lock, &attributes);
 	pthread_mutexattr_destroy(&attributes);
-	return err ? -err : gate_init(&r->gate);
+	return err ? -err : orders_init(&r->orders);
 }
 
 void result_init_size(struct result *r, uint32_t size_index)
 {
 	hist_init(&r->sizes[size_index].latency_ns);
+}
+
+void measured_init(struct measured *m)
+{
+	m->messages = 0;
+	hist_init(&m->latency_ns);
 }
 
 const char *outcome_name(enum outcome outcome)
@@ -83,5 +89,15 @@ void result_wrong(struct result *r, uint32_t connection, uint64_t offset)
 	result_lock(r);
 	if (!r->wrong.is_set)
 		r->wrong = (struct wrong){offset, connection, true};
+	result_unlock(r);
+}
+
+void result_measured(struct result *r, uint32_t size_index, const struct measured *m)
+{
+	struct measured *into = &r->sizes[size_index];
+
+	result_lock(r);
+	into->messages += m->messages;
+	hist_merge(&into->latency_ns, &m->latency_ns);
 	result_unlock(r);
 }

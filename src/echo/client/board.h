@@ -6,7 +6,7 @@
 
 #include "common/base/hist.h"
 #include "echo/client/cause.h"
-#include "echo/client/gate.h"
+#include "echo/client/orders.h"
 #include "echo/client/plan.h"
 
 #include <pthread.h>
@@ -14,6 +14,10 @@
 
 /* 12,000 connections each: more than the memory of a machine. */
 #define BOARD_SOURCES_MAX 1024u
+
+/* A worker numbers its attempts, and repeats one with each source that it takes. */
+_Static_assert(PLAN_WORKER_CONNECTIONS_MAX + BOARD_SOURCES_MAX <= PLAN_WORKER_NUMBERS,
+	       "each attempt has a number");
 
 /* How the use of a connection ended. */
 enum outcome {
@@ -47,7 +51,7 @@ struct result {
 	_Atomic uint64_t held;		      /* were still there after the time of holding */
 	_Atomic uint64_t verified;
 	_Atomic uint64_t outcomes[OUTCOME_COUNT];
-	struct gate gate;	/* where its tasks wait for orders */
+	struct orders orders;	/* that its tasks wait for */
 	_Atomic uint32_t tasks; /* that there are */
 	pthread_mutex_t lock;	/* of what follows */
 	struct wrong wrong;
@@ -56,7 +60,7 @@ struct result {
 
 struct board {
 	_Atomic uint64_t begin_ns, end_ns; /* what is measured now; the end may come nearer */
-	_Atomic bool is_ending;		   /* no more connections are to be made */
+	_Atomic enum cause stop;	   /* not CAUSE_NONE: no more connections are to be made */
 	_Atomic uint32_t source_next;	   /* those below are taken */
 	_Atomic bool source_is_ours[BOARD_SOURCES_MAX]; /* we have added it to the interface */
 	struct result results[PLAN_WORKERS_MAX];
@@ -79,6 +83,10 @@ void result_unlock(struct result *r);
 void result_count(struct result *r, enum outcome outcome);
 /* Counts it, and keeps where it was if it is the first one. */
 void result_wrong(struct result *r, uint32_t connection, uint64_t offset);
+
+void measured_init(struct measured *m);
+/* To what was measured of that size so far. */
+void result_measured(struct result *r, uint32_t size_index, const struct measured *m);
 
 static inline void tally(_Atomic uint64_t *count)
 {

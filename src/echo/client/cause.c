@@ -48,6 +48,8 @@ static const struct word words[CAUSE_COUNT] = {
 	[CAUSE_PROCESS_FILES] = {"process_files", "no more open files in a process"},
 	[CAUSE_SYSTEM_FILES] = {"system_files", "no more open files in the system"},
 	[CAUSE_NO_MEMORY] = {"no_memory", "no more memory"},
+	[CAUSE_NO_WATCHES] = {"no_watches", "half of the watches of epoll are taken, the others "
+					    "are the server's (fs.epoll.max_user_watches)"},
 	[CAUSE_NO_TASKS] = {"no_tasks", "no more threads or processes"},
 	[CAUSE_NO_WORKERS] = {"no_workers", "the workers have as many as they can"},
 	[CAUSE_OTHER] = {"other", "an error"},

@@ -17,7 +17,8 @@ enum cause {
 	CAUSE_PROCESS_FILES, /* EMFILE: another process may have more */
 	CAUSE_SYSTEM_FILES,  /* ENFILE */
 	CAUSE_NO_MEMORY,
-	CAUSE_NO_TASKS, /* threads or processes */
+	CAUSE_NO_WATCHES, /* of epoll */
+	CAUSE_NO_TASKS,	  /* threads or processes */
 	CAUSE_NO_WORKERS,
 	/* ourselves */
 	CAUSE_OTHER,

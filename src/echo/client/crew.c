@@ -1,8 +1,8 @@
 /* Workers from their fork to their end: see crew.h. */
 #include "echo/client/crew.h"
 
+#include "common/base/clock.h"
 #include "common/base/minmax.h"
-#include "echo/client/now.h"
 #include "echo/client/rtaddr.h"
 #include "echo/common/process.h"
 
@@ -35,7 +35,7 @@ int crew_open(struct crew *c, const struct plan *plan, const struct pattern *pat
 {
 	*c = (struct crew){.plan = plan, .pattern = pattern, .board = board_new()};
 	c->signal_fd = open_signals();
-	c->refresh_ns = now_ns() + RTADDR_REFRESH_S * NS_PER_S;
+	c->refresh_ns = clock_now_ns() + RTADDR_REFRESH_S * NS_PER_S;
 	if (c->signal_fd < 0)
 		return -errno;
 	return c->board ? 0 : -ENOMEM;
@@ -156,12 +156,12 @@ static void take_signal(struct crew *c)
 	if (read(c->signal_fd, &info, sizeof(info)) < 0)
 		return;
 	c->is_interrupted = true;
-	atomic_store(&c->board->is_ending, true);
+	atomic_store(&c->board->stop, CAUSE_INTERRUPTED);
 }
 
 static int wait_ms(const struct crew *c, uint64_t until_ns)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 	uint64_t next = c->plan->source_interface ? min_u64(until_ns, c->refresh_ns) : until_ns;
 
 	if (next == NEVER_NS)
@@ -184,9 +184,9 @@ void crew_wait(struct crew *c, uint64_t until_ns)
 			hear(c, &c->members[i]);
 	if (fds[c->count].revents)
 		take_signal(c);
-	if (now_ns() >= c->refresh_ns) {
+	if (clock_now_ns() >= c->refresh_ns) {
 		for_added_sources(c, rtaddr_refresh);
-		c->refresh_ns = now_ns() + RTADDR_REFRESH_S * NS_PER_S;
+		c->refresh_ns = clock_now_ns() + RTADDR_REFRESH_S * NS_PER_S;
 	}
 }
 
@@ -198,7 +198,7 @@ void crew_wait_all(struct crew *c)
 
 void crew_sleep(struct crew *c, uint64_t until_ns)
 {
-	while (now_ns() < until_ns && !c->is_interrupted)
+	while (clock_now_ns() < until_ns && !c->is_interrupted)
 		crew_wait(c, until_ns);
 }
 
@@ -222,10 +222,10 @@ static bool have_all_ended(struct crew *c)
 void crew_dismiss(struct crew *c)
 {
 	const struct timespec pause = {.tv_nsec = DISMISS_LOOK_NS};
-	uint64_t until = now_ns() + DISMISS_WAIT_NS;
+	uint64_t until = clock_now_ns() + DISMISS_WAIT_NS;
 
 	crew_order_all(c, STAGE_END, 0);
-	while (!have_all_ended(c) && now_ns() < until)
+	while (!have_all_ended(c) && clock_now_ns() < until)
 		nanosleep(&pause, NULL);
 	for (uint32_t i = 0; i < c->count; i++) {
 		struct member *m = &c->members[i];

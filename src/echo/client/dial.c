@@ -1,8 +1,8 @@
 /* Sockets and source addresses: see dial.h. */
 #include "echo/client/dial.h"
 
+#include "common/base/clock.h"
 #include "common/base/minmax.h"
-#include "echo/client/now.h"
 #include "echo/client/rtaddr.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ void dial_init(struct dial *d, const struct worker *w)
 	*d = (struct dial){.worker = w,
 			   .has_source = w->plan->sources.count > 0,
 			   .source_used = SOURCE_CONNECTIONS_MAX,
-			   .success_ns = now_ns()};
+			   .success_ns = clock_now_ns()};
 }
 
 /* A socket of the server's family that is bound to `source` (NULL: to none) without a port yet:
@@ -114,22 +114,45 @@ static bool has_source_yet(const struct dial *d)
 	return d->source.any.sa_family != AF_UNSPEC;
 }
 
+/* The pool's fault; anything else (no open files, no memory) says nothing of its addresses. */
+static bool is_of_pool(int err)
+{
+	return err == -ENOENT || err == -EEXIST || err == -EADDRNOTAVAIL || err == -EPERM ||
+	       err == -EACCES;
+}
+
+/* 0: there is one to use, a new one or, when no other can be had, the old one. */
+static int change_source(struct dial *d)
+{
+	int err = take_source(d);
+	bool is_last = err != 0;
+
+	if (err == -ENOENT && !has_source_yet(d))
+		err = share_source(d);
+	if (err && !is_of_pool(err))
+		return err;
+	d->is_last_source = is_last;
+	if (!err || has_source_yet(d))
+		return 0;
+	d->stopped_by = CAUSE_NO_SOURCE;
+	return err;
+}
+
+bool dial_may(const struct dial *d)
+{
+	return d->stopped_by == CAUSE_NONE && atomic_load(&d->worker->board->stop) == CAUSE_NONE;
+}
+
 int dial_open(struct dial *d, int flags)
 {
-	int err;
+	int err = 0;
 
 	if (!d->has_source)
 		return open_socket(d->worker->plan, NULL, flags);
-	if (d->source_used >= SOURCE_CONNECTIONS_MAX && !d->is_last_source) {
-		err = take_source(d);
-		d->is_last_source = err != 0;
-		if (err == -ENOENT && !has_source_yet(d))
-			err = share_source(d);
-		if (err && !has_source_yet(d)) {
-			d->stopped_by = CAUSE_NO_SOURCE;
-			return err;
-		}
-	}
+	if (d->source_used >= SOURCE_CONNECTIONS_MAX && !d->is_last_source)
+		err = change_source(d);
+	if (err)
+		return err;
 	d->source_used++;
 	return open_socket(d->worker->plan, &d->source, flags);
 }
@@ -138,7 +161,7 @@ void dial_succeeded(struct dial *d)
 {
 	tally(&d->worker->result->connected);
 	d->failed_in_row = 0;
-	d->success_ns = now_ns();
+	d->success_ns = clock_now_ns();
 }
 
 /* A limit that all further attempts of this process would meet: no failure of a connection. */
@@ -151,7 +174,8 @@ static bool is_hopeless(const struct dial *d)
 {
 	uint64_t patience_ns = FAILING_TIMEOUTS_MAX * d->worker->plan->timeout_ms * NS_PER_MS;
 
-	return d->failed_in_row >= FAILED_IN_ROW_MAX || now_ns() - d->success_ns > patience_ns;
+	return d->failed_in_row >= FAILED_IN_ROW_MAX ||
+	       clock_now_ns() - d->success_ns > patience_ns;
 }
 
 bool dial_failed(struct dial *d, int err)
@@ -159,9 +183,13 @@ bool dial_failed(struct dial *d, int err)
 	enum cause cause = d->stopped_by == CAUSE_NO_SOURCE ? CAUSE_NO_SOURCE : cause_of(err);
 
 	if (cause == CAUSE_NO_PORTS && d->has_source && !d->is_last_source) {
-		d->is_last_source = take_source(d) != 0;
-		if (!d->is_last_source)
+		err = take_source(d);
+		if (!err)
 			return false;
+		if (is_of_pool(err))
+			d->is_last_source = true;
+		else
+			cause = cause_of(err);
 	}
 	d->failed_in_row++;
 	if (!is_final(cause))
@@ -169,4 +197,11 @@ bool dial_failed(struct dial *d, int err)
 	if (d->stopped_by == CAUSE_NONE && (is_final(cause) || is_hopeless(d)))
 		d->stopped_by = cause;
 	return true;
+}
+
+enum cause dial_stopped_by(const struct dial *d, bool were_all_tried)
+{
+	if (d->stopped_by != CAUSE_NONE || were_all_tried)
+		return d->stopped_by;
+	return atomic_load(&d->worker->board->stop);
 }

@@ -17,12 +17,17 @@ struct dial {
 };
 
 void dial_init(struct dial *d, const struct worker *w);
+/* Is there any use in going on, for us and for the supervisor? */
+bool dial_may(const struct dial *d);
 /* A socket, bound but not connected; `flags` as of socket(2). A negative errno: to be handed to
  * dial_failed(). */
 int dial_open(struct dial *d, int flags);
 void dial_succeeded(struct dial *d);
-/* `err` is negative. True: it counts as a failure of this attempt; false: another source address
- * was taken, try again. `stopped_by` is set when there is no use in going on. */
+/* `err` is negative. True: it counts as a failure of this attempt; false: another source address of
+ * the pool was taken (so BOARD_SOURCES_MAX times at the most), try again. `stopped_by` is set when
+ * there is no use in going on. */
 bool dial_failed(struct dial *d, int err);
+/* At the end: why no more were tried, if not all were, or what the last ones failed of. */
+enum cause dial_stopped_by(const struct dial *d, bool were_all_tried);
 
 #endif

@@ -2,15 +2,26 @@
  * and more are wanted, the next is forked: a process has open files for some 20,000 only. */
 #include "echo/client/hiring.h"
 
+#include "common/base/clock.h"
 #include "common/base/minmax.h"
-#include "echo/client/capacity.h"
-#include "echo/client/now.h"
+#include "echo/client/memory.h"
+#include "echo/common/capacity.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How often we look at the memory that is left: at 30,000 connections a second, of 10 KB each in
+ * the kernel, 15 MB are gone meanwhile; at 5,000 processes of 200 KB, 50. */
+#define LOOK_NS (50 * NS_PER_MS)
+/* The server's end of a connection over loopback is watched, too; and libuv abort()s when epoll has
+ * no more. */
+#define WATCHES_ENDS 2u
 
 struct hiring {
 	struct crew *crew;
 	uint64_t left; /* connections that no worker was asked for yet */
+	bool is_cut;   /* there are more to be had, but not for us: epoll's watches */
 	uint32_t capacity, processors;
 	uint32_t wanted; /* workers that share what is asked for evenly */
 	uint32_t workers_max;
@@ -18,21 +29,48 @@ struct hiring {
 	enum cause stopped_by;
 };
 
+static uint32_t capacity_of(const struct plan *plan)
+{
+	static const enum capacity_model models[] = {
+		[MODEL_THREAD] = CAPACITY_THREADS,
+		[MODEL_FORK] = CAPACITY_FORKS,
+		[MODEL_EVENT] = CAPACITY_FILES, /* watches are cut for all workers together */
+	};
+
+	return min_u32(capacity_of_process(models[plan->model], 1), PLAN_WORKER_CONNECTIONS_MAX);
+}
+
+/* Of epoll, in all processes of this user; UINT64_MAX: no such limit. */
+static uint64_t watches_max(void)
+{
+	FILE *file = fopen("/proc/sys/fs/epoll/max_user_watches", "re");
+	char line[32];
+	uint64_t max = UINT64_MAX;
+
+	if (!file)
+		return max;
+	if (fgets(line, sizeof(line), file))
+		max = strtoull(line, NULL, 10);
+	fclose(file);
+	return max;
+}
+
 static void init(struct hiring *h, struct crew *c)
 {
 	const struct plan *plan = c->plan;
+	uint64_t watches = plan->model == MODEL_EVENT ? watches_max() / WATCHES_ENDS : UINT64_MAX;
+	uint64_t asked = plan->connections == PLAN_UNLIMITED ? UINT64_MAX : plan->connections;
 	uint64_t needed;
 
 	*h = (struct hiring){.crew = c,
-			     .left = plan->connections,
-			     .capacity = capacity_of_worker(plan->model),
-			     .processors = capacity_processors(),
+			     .left = min_u64(asked, watches),
+			     .is_cut = watches < asked,
+			     .capacity = capacity_of(plan),
+			     .processors = processors(),
 			     .workers_max = plan->workers ? plan->workers : PLAN_WORKERS_MAX};
-	needed = ((uint64_t)plan->connections + h->capacity - 1) / h->capacity;
-	needed = max_u64(needed, min_u64(plan->connections, h->processors));
+	needed = max_u64(h->left / h->capacity + (h->left % h->capacity > 0),
+			 min_u64(h->left, h->processors));
 	h->wanted = plan->workers ? plan->workers : (uint32_t)min_u64(needed, PLAN_WORKERS_MAX);
-	if (plan->connections == PLAN_UNLIMITED)
-		h->left = UINT64_MAX;
 }
 
 static uint32_t next_quota(const struct hiring *h)
@@ -94,23 +132,41 @@ static void settle(struct hiring *h, uint32_t index)
 		h->left += m->quota - min_u64(tried_by(r), m->quota);
 }
 
+/* All workers stop at what they have; what is there is held and verified. */
+static void look_at_memory(struct hiring *h)
+{
+	if (h->crew->plan->test != TEST_CONNECTIONS || h->stopped_by != CAUSE_NONE ||
+	    !memory_is_scarce())
+		return;
+	h->stopped_by = CAUSE_NO_MEMORY;
+	atomic_store(&h->crew->board->stop, CAUSE_NO_MEMORY);
+}
+
+static enum cause stopped_by(const struct hiring *h)
+{
+	if (h->crew->is_interrupted)
+		return CAUSE_INTERRUPTED;
+	if (h->stopped_by != CAUSE_NONE)
+		return h->stopped_by;
+	if (h->left > 0)
+		return CAUSE_NO_WORKERS;
+	return h->is_cut ? CAUSE_NO_WATCHES : CAUSE_NONE;
+}
+
 enum cause hiring_run(struct crew *c)
 {
 	struct hiring h;
 
 	init(&h, c);
 	do {
+		look_at_memory(&h);
 		while (can_hire(&h))
 			hire(&h);
 		if (c->working > 0)
-			crew_wait(c, NEVER_NS);
+			crew_wait(c, clock_now_ns() + LOOK_NS);
 		for (uint32_t i = 0; i < c->count; i++)
 			if (!c->members[i].is_working && !h.is_settled[i])
 				settle(&h, i);
 	} while (!c->is_interrupted && (c->working > 0 || can_hire(&h)));
-	if (c->is_interrupted)
-		return CAUSE_INTERRUPTED;
-	if (h.stopped_by == CAUSE_NONE && h.left > 0)
-		return CAUSE_NO_WORKERS;
-	return h.stopped_by;
+	return stopped_by(&h);
 }

@@ -6,22 +6,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Of all memory: what kernel and server still need of their own for the connections that are there
+ * (a message on each: a page at either end), and before the kernel kills processes. */
+#define RESERVE_PERCENT 5
+/* Two looks agree: a hundredth of what 1,000 connections cost. */
+#define SETTLED_BYTES (100 * 1024)
+#define SETTLE_PAUSE_NS 50000000l
+#define SETTLE_LOOKS_MAX 40
+
+/* The number behind a name like "MemAvailable:", in bytes; -1 when there is none. */
+static int64_t look_up(const char *name)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+	int64_t kib = -1;
+
+	if (!file)
+		return -1;
+	while (kib < 0 && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = strtoll(line + strlen(name), NULL, 10);
+	fclose(file);
+	return kib < 0 ? -1 : kib * 1024;
+}
 
 static int64_t available(void)
 {
-	static const char name[] = "MemAvailable:";
-	FILE *file = fopen("/proc/meminfo", "re");
-	char line[128];
-	int64_t kib = 0;
-
-	if (!file)
-		return 0;
-	while (kib == 0 && fgets(line, sizeof(line), file))
-		if (strncmp(line, name, sizeof(name) - 1) == 0)
-			kib = strtoll(line + sizeof(name) - 1, NULL, 10);
-	fclose(file);
-	return kib * 1024;
+	return look_up("MemAvailable:");
 }
 
 struct memory memory_look(pid_t server_pid)
@@ -32,4 +46,27 @@ struct memory memory_look(pid_t server_pid)
 	if (server_pid)
 		m.server_bytes = (int64_t)process_tree_memory(server_pid);
 	return m;
+}
+
+void memory_settle(void)
+{
+	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_NS};
+	int64_t last = available();
+
+	for (int i = 0; i < SETTLE_LOOKS_MAX; i++) {
+		int64_t now;
+
+		nanosleep(&pause, NULL);
+		now = available();
+		if (llabs(now - last) <= SETTLED_BYTES)
+			return;
+		last = now;
+	}
+}
+
+bool memory_is_scarce(void)
+{
+	int64_t left = available(), all = look_up("MemTotal:");
+
+	return left >= 0 && all > 0 && left < all / 100 * RESERVE_PERCENT;
 }

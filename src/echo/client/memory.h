@@ -2,6 +2,7 @@
 #ifndef ECHO_MEMORY_H
 #define ECHO_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,5 +14,10 @@ struct memory {
 
 /* `server_pid` 0: not known. It takes .1 ms a process. */
 struct memory memory_look(pid_t server_pid);
+/* Returns when what is available does not change any more, for what ended before us gives its own
+ * back only bit by bit; or after two seconds. */
+void memory_settle(void);
+/* So little is left that more connections would cost other programs theirs. */
+bool memory_is_scarce(void);
 
 #endif

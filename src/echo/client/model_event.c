@@ -1,8 +1,8 @@
 /* The loop of a worker of the event model, and its orders: see model_event.h. */
 #include "echo/client/model_event.h"
 
+#include "common/base/clock.h"
 #include "common/base/minmax.h"
-#include "echo/client/now.h"
 #include "echo/client/sample.h"
 
 #include <errno.h>
@@ -13,9 +13,6 @@
 #define CONNECTING_MAX 64u
 /* Messages under way while connections are verified: the tasks' TURNS. */
 #define VERIFYING_MAX 256u
-/* Attempts that fail for want of source ports are repeated with another address: each worker uses
- * two or three. */
-#define SPARE_CLIENTS 64u
 /* Timeouts and the end of a run with nothing under way are noticed so late. */
 #define LOOK_MS 100
 
@@ -28,10 +25,10 @@ static void answer(struct event *e, enum cause cause)
 static void connect_more(struct event *e)
 {
 	while (e->under_way < CONNECTING_MAX && e->tried + e->under_way < e->quota &&
-	       e->dial.stopped_by == CAUSE_NONE && e->client_count < e->client_max)
+	       dial_may(&e->dial))
 		client_connect(e);
 	if (e->under_way == 0)
-		answer(e, e->dial.stopped_by);
+		answer(e, dial_stopped_by(&e->dial, e->tried == e->quota));
 }
 
 static void verify_more(struct event *e)
@@ -44,6 +41,14 @@ static void verify_more(struct event *e)
 	}
 	if (e->under_way == 0)
 		answer(e, CAUSE_NONE);
+}
+
+static void finish_running(struct event *e)
+{
+	if (e->under_way > 0)
+		return;
+	result_measured(e->worker->result, e->size_index, &e->measured);
+	answer(e, CAUSE_NONE);
 }
 
 void event_step(struct event *e)
@@ -61,8 +66,7 @@ void event_step(struct event *e)
 		verify_more(e);
 		break;
 	case STAGE_RUN:
-		if (e->under_way == 0)
-			answer(e, CAUSE_NONE);
+		finish_running(e);
 		break;
 	case STAGE_END:
 		break;
@@ -70,11 +74,12 @@ void event_step(struct event *e)
 	e->is_stepping = false;
 }
 
-/* Room for all of a quota at once: what is not used is never touched. */
+/* Room for all of a quota at once, and for attempts that are repeated with another source address:
+ * what is not used is never touched. */
 static void begin_connecting(struct event *e, uint32_t quota)
 {
 	e->quota = quota;
-	e->client_max = quota + SPARE_CLIENTS;
+	e->client_max = quota + BOARD_SOURCES_MAX;
 	e->clients = calloc(e->client_max, sizeof(*e->clients));
 	if (!e->clients) {
 		tally(&e->worker->result->failed[CAUSE_NO_MEMORY]);
@@ -95,7 +100,9 @@ static void begin_running(struct event *e, uint32_t size_index)
 {
 	const struct plan *plan = e->worker->plan;
 
-	e->meter = (struct meter){e->worker->board, &e->worker->result->sizes[size_index]};
+	measured_init(&e->measured);
+	e->size_index = size_index;
+	e->meter = (struct meter){e->worker->board, &e->measured};
 	e->is_stepping = true; /* not before all have begun */
 	for (uint32_t i = 0; i < e->client_count; i++)
 		if (e->clients[i].state == CLIENT_QUIET)
@@ -134,7 +141,7 @@ static void on_order(uv_poll_t *channel, int status, int events)
 static void on_tick(uv_timer_t *tick)
 {
 	struct event *e = tick->data;
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 
 	for (uint32_t i = 0; e->is_working && i < e->client_count; i++)
 		client_look(&e->clients[i], now);

@@ -1,6 +1,6 @@
 /* A process for each connection. The worker keeps no descriptor of it. */
-#include "echo/client/now.h"
-#include "echo/client/tasks.h"
+#include "common/base/clock.h"
+#include "echo/client/task_worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #define FINISH_WAIT_NS (2 * NS_PER_S)
 #define FINISH_LOOK_US 2000u
 
-static int start_process(struct task *t)
+static int start_process(struct task *t, pid_t *ret_id)
 {
 	pid_t parent = getpid(), pid = fork();
 
@@ -20,6 +20,7 @@ static int start_process(struct task *t)
 		return -errno;
 	if (pid > 0) {
 		close(t->fd);
+		*ret_id = pid;
 		return 0;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -31,24 +32,20 @@ static int start_process(struct task *t)
 	_exit(0);
 }
 
-/* The number of processes that ended; before STAGE_END none should. */
-static uint32_t reap(void)
+/* Before STAGE_END none should end. */
+static pid_t reap(void)
 {
-	uint32_t count = 0;
-
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		count++;
-	return count;
+	return waitpid(-1, NULL, WNOHANG);
 }
 
 /* Our own end kills those that remain (PR_SET_PDEATHSIG), but then nobody would have waited for the
  * others. */
 static void finish(void)
 {
-	uint64_t until = now_ns() + FINISH_WAIT_NS;
+	uint64_t until = clock_now_ns() + FINISH_WAIT_NS;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && now_ns() < until)
+	while ((pid = waitpid(-1, NULL, WNOHANG)) >= 0 && clock_now_ns() < until)
 		if (pid == 0)
 			usleep(FINISH_LOOK_US);
 }
@@ -59,5 +56,5 @@ int model_fork_run(struct worker *w)
 					      .reap = reap,
 					      .finish = finish};
 
-	return tasks_run(w, &kind);
+	return task_worker_run(w, &kind);
 }

@@ -1,24 +1,14 @@
 /* A thread for each connection. */
-#include "echo/client/tasks.h"
+#include "echo/client/task_worker.h"
+#include "echo/common/stack.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#ifndef __has_feature /* of clang; gcc defines __SANITIZE_... */
-#define __has_feature(x) 0
-#endif
-
-/* Two pages of it are ever touched; 32 KiB leave the C library its room, and 40,000 of them are
- * 1.3 GB of addresses. Sanitizers make frames several times as large. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_BYTES (512u * KIB)
-#else
-#define STACK_BYTES (32u * KIB)
-#endif
+/* Our buffers are on the heap; this is for frames, of which those of the dynamic linker, when a
+ * function is called for the first time, are the largest. */
+#define FRAMES_BYTES (8u * KIB)
 
 static void *thread_main(void *arg)
 {
@@ -29,7 +19,8 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct task *t)
+/* Threads end when the process does, all at once: they are called nothing. */
+static int start_thread(struct task *t, pid_t *ret_id)
 {
 	struct task *own = malloc(sizeof(*own));
 	pthread_attr_t attributes;
@@ -39,14 +30,16 @@ static int start_thread(struct task *t)
 	if (!own)
 		return -ENOMEM;
 	*own = *t;
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	err = pthread_create(&thread, &attributes, thread_main, own);
-	pthread_attr_destroy(&attributes);
+	err = stack_attr_init(&attributes, FRAMES_BYTES);
+	if (!err) {
+		err = -pthread_create(&thread, &attributes, thread_main, own);
+		pthread_attr_destroy(&attributes);
+	}
 	if (err)
 		free(own);
-	return -err;
+	else
+		*ret_id = 0;
+	return err;
 }
 
 int model_thread_run(struct worker *w)
@@ -54,5 +47,5 @@ int model_thread_run(struct worker *w)
 	/* At the end the process ends, and all threads and connections with it. */
 	static const struct task_kind kind = {.start = start_thread};
 
-	return tasks_run(w, &kind);
+	return task_worker_run(w, &kind);
 }

@@ -16,12 +16,31 @@
 /* Of 20,000 open files each: 5 million connections, which no machine of ours has memory for. */
 #define PLAN_WORKERS_MAX 256u
 #define PLAN_CONNECTIONS_MAX (16u * MIB)
-/* The numbers of its streams are its own (worker_seed()). */
-#define PLAN_WORKER_CONNECTIONS_MAX MIB
+/* Each worker's connections have numbers of their own, of which attempts that are repeated take
+ * some (worker_seed()). */
+#define PLAN_WORKER_NUMBERS MIB
+#define PLAN_WORKER_CONNECTIONS_MAX (PLAN_WORKER_NUMBERS - 1024u)
 #define PLAN_UNLIMITED UINT32_MAX
 
 enum model { MODEL_THREAD, MODEL_FORK, MODEL_EVENT };
 enum test { TEST_CONNECTIONS, TEST_THROUGHPUT, TEST_LATENCY };
+
+static inline const char *model_name(enum model model)
+{
+	static const char *const names[] = {
+		[MODEL_THREAD] = "thread", [MODEL_FORK] = "fork", [MODEL_EVENT] = "event"};
+
+	return names[model];
+}
+
+static inline const char *test_name(enum test test)
+{
+	static const char *const names[] = {[TEST_CONNECTIONS] = "connections",
+					    [TEST_THROUGHPUT] = "throughput",
+					    [TEST_LATENCY] = "latency"};
+
+	return names[test];
+}
 
 struct plan {
 	enum model model;
@@ -40,9 +59,6 @@ struct plan {
 	pid_t server_pid;	   /* 0: not known */
 	bool is_json;
 };
-
-const char *model_name(enum model model);
-const char *test_name(enum test test);
 
 enum plan_result { PLAN_RUN, PLAN_DONE, PLAN_FAILED };
 

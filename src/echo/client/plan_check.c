@@ -11,23 +11,6 @@
 #define LOOPBACK_POOL "127.0.0.0/8"
 #define LOOPBACK_NET 127u
 
-const char *model_name(enum model model)
-{
-	static const char *const names[] = {
-		[MODEL_THREAD] = "thread", [MODEL_FORK] = "fork", [MODEL_EVENT] = "event"};
-
-	return names[model];
-}
-
-const char *test_name(enum test test)
-{
-	static const char *const names[] = {[TEST_CONNECTIONS] = "connections",
-					    [TEST_THROUGHPUT] = "throughput",
-					    [TEST_LATENCY] = "latency"};
-
-	return names[test];
-}
-
 static bool is_loopback_v4(const union address *a)
 {
 	return a->any.sa_family == AF_INET && ntohl(a->v4.sin_addr.s_addr) >> 24 == LOOPBACK_NET;

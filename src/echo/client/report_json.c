@@ -2,14 +2,7 @@
  * (parse_host() sees to it). */
 #include "echo/client/report.h"
 
-#include "echo/client/now.h"
-
 #include <inttypes.h>
-
-static double seconds(uint64_t ns)
-{
-	return (double)ns / (double)NS_PER_S;
-}
 
 static void print_plan(const struct summary *s, FILE *out)
 {
@@ -46,23 +39,37 @@ static void print_connecting(const struct summary *s, FILE *out)
 }
 
 /* What is not known is null. */
+static void print_bytes(const char *name, double bytes, FILE *out)
+{
+	if (bytes < 0)
+		fprintf(out, "\"%s\": null", name);
+	else
+		fprintf(out, "\"%s\": %.1f", name, bytes);
+}
+
+static void print_memory(const struct summary *s, FILE *out)
+{
+	if (!s->has_memory) {
+		fputs("\"memory\": null, ", out);
+		return;
+	}
+	fputs("\"memory\": {", out);
+	print_bytes("client_bytes", summary_client_bytes(s), out);
+	fputs(", ", out);
+	print_bytes("server_bytes", summary_server_bytes(s), out);
+	fputs(", ", out);
+	print_bytes(s->plan->server_pid ? "kernel_bytes" : "other_bytes", summary_kernel_bytes(s),
+		    out);
+	fputs("}, ", out);
+}
+
 static void print_holding(const struct summary *s, FILE *out)
 {
 	fprintf(out,
 		"\"held\": %" PRIu64 ", \"held_seconds\": %.6f, \"sample\": %" PRIu64
 		", \"verified\": %" PRIu64 ", ",
 		s->held, seconds(s->held_ns), s->sample, s->verified);
-	if (!s->has_memory) {
-		fputs("\"memory\": null, ", out);
-		return;
-	}
-	fprintf(out, "\"memory\": {\"client_bytes\": %.1f, ", summary_client_bytes(s));
-	if (s->plan->server_pid)
-		fprintf(out, "\"server_bytes\": %.1f, \"kernel_bytes\": %.1f}, ",
-			summary_server_bytes(s), summary_kernel_bytes(s));
-	else
-		fprintf(out, "\"server_bytes\": null, \"other_bytes\": %.1f}, ",
-			summary_kernel_bytes(s));
+	print_memory(s, out);
 }
 
 static void print_size(const struct summary *s, uint32_t i, FILE *out)

@@ -1,14 +1,7 @@
 /* A table for people. MB are millions of bytes, of what was echoed, counted once. */
 #include "echo/client/report.h"
 
-#include "echo/client/now.h"
-
 #include <inttypes.h>
-
-static double seconds(uint64_t ns)
-{
-	return (double)ns / (double)NS_PER_S;
-}
 
 static double microseconds(double ns)
 {
@@ -38,20 +31,29 @@ static void print_connecting(const struct summary *s, FILE *out)
 	fprintf(out, "%-12s%9s  %s\n", "stopped by", "", cause_words(s->stopped_by));
 }
 
+/* What is not known is left out. */
+static void print_bytes(const char *whose, double bytes, FILE *out)
+{
+	if (bytes >= 0)
+		fprintf(out, ", %.0f %s", bytes, whose);
+}
+
+static void print_memory(const struct summary *s, FILE *out)
+{
+	fprintf(out, "%-12s%9s  bytes a connection", "memory", "");
+	print_bytes("client", summary_client_bytes(s), out);
+	print_bytes("server", summary_server_bytes(s), out);
+	print_bytes(s->plan->server_pid ? "kernel" : "kernel and what else was begun here",
+		    summary_kernel_bytes(s), out);
+	fputc('\n', out);
+}
+
 static void print_holding(const struct summary *s, FILE *out)
 {
 	fprintf(out, "%-12s%9" PRIu64 "  for %.3f s\n", "held", s->held, seconds(s->held_ns));
 	fprintf(out, "%-12s%9" PRIu64 "  of %" PRIu64 "\n", "verified", s->verified, s->sample);
-	if (!s->has_memory)
-		return;
-	fprintf(out, "%-12s%9s  bytes a connection: %.0f client", "memory", "",
-		summary_client_bytes(s));
-	if (s->plan->server_pid)
-		fprintf(out, ", %.0f server, %.0f kernel\n", summary_server_bytes(s),
-			summary_kernel_bytes(s));
-	else
-		fprintf(out, ", %.0f kernel and what else was begun here\n",
-			summary_kernel_bytes(s));
+	if (s->has_memory)
+		print_memory(s, out);
 }
 
 /* Only what happened. */

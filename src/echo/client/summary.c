@@ -1,8 +1,6 @@
 /* Sums and verdict: see summary.h. */
 #include "echo/client/summary.h"
 
-#include "echo/client/now.h"
-
 static void add_sizes(struct summary *s, struct result *r)
 {
 	result_lock(r);
@@ -60,23 +58,34 @@ double summary_message_rate(const struct summary *s, uint32_t size_index)
 
 static double for_each_connection(const struct summary *s, int64_t bytes)
 {
-	return s->connected ? (double)bytes / (double)s->connected : 0;
+	return s->has_memory && s->connected ? (double)bytes / (double)s->connected : -1;
+}
+
+static int64_t client_growth(const struct summary *s)
+{
+	return s->after.client_bytes - s->before.client_bytes;
+}
+
+static int64_t server_growth(const struct summary *s)
+{
+	return s->after.server_bytes - s->before.server_bytes;
 }
 
 double summary_client_bytes(const struct summary *s)
 {
-	return for_each_connection(s, s->after.client_bytes - s->before.client_bytes);
+	return for_each_connection(s, client_growth(s));
 }
 
 double summary_server_bytes(const struct summary *s)
 {
-	return for_each_connection(s, s->after.server_bytes - s->before.server_bytes);
+	return for_each_connection(s, s->plan->server_pid ? server_growth(s) : -1);
 }
 
 double summary_kernel_bytes(const struct summary *s)
 {
-	return for_each_connection(s, s->before.available_bytes - s->after.available_bytes) -
-	       summary_client_bytes(s) - summary_server_bytes(s);
+	int64_t lost = s->before.available_bytes - s->after.available_bytes;
+
+	return for_each_connection(s, lost - client_growth(s) - server_growth(s));
 }
 
 /* A limit of this machine is where the search for the most ends; anything else went wrong. */

@@ -2,6 +2,7 @@
 #ifndef ECHO_SUMMARY_H
 #define ECHO_SUMMARY_H
 
+#include "common/base/clock.h"
 #include "echo/client/board.h"
 #include "echo/client/memory.h"
 
@@ -32,7 +33,8 @@ struct summary {
 void summary_add_results(struct summary *s, struct board *b);
 uint64_t summary_failed(const struct summary *s);
 double summary_connect_rate(const struct summary *s);
-/* Growth for each connection, in bytes. The kernel's is what the machine lost and neither side has;
+/* Growth for each connection, in bytes; negative when it is not known, or something else came and
+ * went meanwhile and it makes no sense. The kernel's is what the machine lost and neither side has;
  * the server's is in it when the server is not known. */
 double summary_client_bytes(const struct summary *s);
 double summary_server_bytes(const struct summary *s);
@@ -40,5 +42,10 @@ double summary_kernel_bytes(const struct summary *s);
 double summary_message_rate(const struct summary *s, uint32_t size_index);
 /* All that was asked was done, and every byte was right. */
 bool summary_is_good(const struct summary *s);
+
+static inline double seconds(uint64_t ns)
+{
+	return (double)ns / (double)NS_PER_S;
+}
 
 #endif

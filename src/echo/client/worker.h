@@ -23,7 +23,8 @@ struct worker {
 /* Until it is told to end, or the supervisor has. 0 or a negative errno: it could not begin. */
 int worker_run(struct worker *w);
 
-/* The number of a worker's connection: its stream's seed, and what reports call it. */
+/* The number of a worker's connection: its stream's seed, and what reports call it. `index` is
+ * below PLAN_WORKER_NUMBERS. */
 uint32_t worker_seed(const struct worker *w, uint32_t index);
 /* STAGE_END when the supervisor is gone. Waits if the channel is blocking; else the next one, which
  * must be there. */

@@ -14,7 +14,8 @@ enum counter {
 	COUNTER_READS,	   /* successful reads that brought bytes: at depth 1, messages */
 	COUNTER_ENDED,	   /* the client ended its side, all of it had been sent back */
 	COUNTER_RESET,	   /* the client broke it off */
-	COUNTER_FAILED,	   /* ended by another error of a socket */
+	COUNTER_FAILED,	   /* ended by another error of a socket, or with their task or worker; and
+			      errors of accepting */
 	COUNTER_STALLED,   /* times that the client took its echo too slowly and was not read
 			      meanwhile */
 	COUNTER_NO_FILES,  /* EMFILE, ENFILE: it waits until there is room */
@@ -45,7 +46,7 @@ static inline uint64_t counters_get(const struct counters *c, enum counter count
 	return atomic_load_explicit(&c->values[counter], memory_order_relaxed);
 }
 
-/* Which counter an error of a socket or of a new task belongs to (`err` a positive errno), for a
+/* Which counter an error of a socket belongs to (`err` a positive errno), for a
  * connection that is over because of it: reset, no memory, or failed. */
 enum counter counter_of_error(int err);
 

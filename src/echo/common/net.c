@@ -39,7 +39,7 @@ uint16_t address_port(const union address *a)
 	return ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
 }
 
-void address_set_port(union address *a, uint16_t port)
+void net_set_port(union address *a, uint16_t port)
 {
 	if (a->any.sa_family == AF_INET6)
 		a->v6.sin6_port = htons(port);
@@ -89,7 +89,7 @@ int net_probe_port(union address *a)
 	if (listen(fd, 1) < 0 || getsockname(fd, &bound.any, &len) < 0)
 		err = -errno;
 	else
-		address_set_port(a, address_port(&bound));
+		net_set_port(a, address_port(&bound));
 	close(fd);
 	return err;
 }
@@ -99,4 +99,11 @@ void net_nodelay(int fd)
 	int yes = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+}
+
+void net_keepalive(int fd)
+{
+	int yes = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
 }

@@ -17,16 +17,19 @@ union address {
 int net_resolve(const char *host, uint16_t port, union address *ret, char ret_why[WHY_BYTES_MAX]);
 socklen_t address_len(const union address *a);
 uint16_t address_port(const union address *a);
-void address_set_port(union address *a, uint16_t port);
+void net_set_port(union address *a, uint16_t port);
 
 /* A non-blocking listening socket that shares its port (SO_REUSEPORT) with others of this user.
  * A negative errno when it cannot be had. */
 int net_listen(const union address *a, int backlog);
 /* -EADDRINUSE when somebody, of whatever user, listens there already; 0 with the port filled in
- * when it was 0. What net_listen() cannot find out. */
+ * when it was 0. What net_listen() cannot find out. The port is free again then: who takes it first
+ * has it. */
 int net_probe_port(union address *a);
 
-/* Without Nagle's algorithm; nothing else is asked of a connection. */
+/* Without Nagle's algorithm. */
 void net_nodelay(int fd);
+/* Clients that vanished without a word are noticed, after hours. */
+void net_keepalive(int fd);
 
 #endif

@@ -119,15 +119,15 @@ static size_t memory_of(pid_t pid)
 	return kib < 0 ? 0 : (size_t)kib * KIB_BYTES;
 }
 
-/* Of the threads of `pid`, since each has its own children. */
-static size_t memory_of_children(pid_t pid, pid_t thread)
+/* Children of ours are forked by main threads only, and belong to these. */
+static size_t memory_of_children(pid_t pid)
 {
 	char path[96];
 	size_t bytes = 0;
 	int child;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)thread);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -139,6 +139,5 @@ static size_t memory_of_children(pid_t pid, pid_t thread)
 
 size_t process_tree_memory(pid_t pid)
 {
-	/* Children of ours are forked by main threads only. */
-	return memory_of(pid) + memory_of_children(pid, pid);
+	return memory_of(pid) + memory_of_children(pid);
 }

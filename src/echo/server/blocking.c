@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* 0, or a positive errno. The first attempt does not wait, only to see whether it would have to. */
 static int send_all(int fd, const char *bytes, size_t len, struct counters *counters)
@@ -47,9 +48,11 @@ static int echo(int fd, struct counters *counters)
 	}
 }
 
-void blocking_echo(int fd, struct counters *counters)
+void blocking_serve_take(int fd, struct counters *counters)
 {
 	int err = echo(fd, counters);
 
 	counters_add(counters, err ? counter_of_error(err) : COUNTER_ENDED, 1);
+	close(fd);
+	counters_subtract(counters, COUNTER_OPEN, 1);
 }

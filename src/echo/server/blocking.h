@@ -8,7 +8,8 @@
  * difference to the rate over loopback, and each thread would have that much more. */
 #define BLOCKING_BUFFER_BYTES (16u * 1024)
 
-/* Echoes until the client ends or an error does; the socket is the caller's to close. */
-void blocking_echo(int fd, struct counters *counters);
+/* Echoes until the client ends or an error does, closes the socket, and counts how it ended, last
+ * of all that it is not open any more. */
+void blocking_serve_take(int fd, struct counters *counters);
 
 #endif

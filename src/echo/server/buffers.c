@@ -16,7 +16,7 @@ static void *map(size_t bytes)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-static void add(struct buffers *b, unsigned id)
+void buffers_give(struct buffers *b, unsigned id)
 {
 	io_uring_buf_ring_add(b->ring, buffers_at(b, id), BUFFER_BYTES, (unsigned short)id,
 			      io_uring_buf_ring_mask(BUFFERS_COUNT), 0);
@@ -37,7 +37,7 @@ int buffers_init(struct buffers *b, struct io_uring *uring)
 		return err;
 	io_uring_buf_ring_init(b->ring);
 	for (unsigned id = 0; id < BUFFERS_COUNT; id++)
-		add(b, id);
+		buffers_give(b, id);
 	return 0;
 }
 
@@ -48,16 +48,4 @@ void buffers_done(struct buffers *b)
 	if (b->bytes)
 		munmap(b->bytes, ALL_BYTES);
 	*b = (struct buffers){0};
-}
-
-unsigned buffers_take(struct buffers *b, const struct io_uring_cqe *cqe)
-{
-	b->used++;
-	return cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-}
-
-void buffers_give(struct buffers *b, unsigned id)
-{
-	b->used--;
-	add(b, id);
 }

@@ -6,18 +6,18 @@
 #include <liburing.h>
 #include <stdint.h>
 
-/* 2 MiB in all, of which only what messages fill is touched: a processor's L2 cache. One read of
- * so much is 64 messages of 512 bytes. */
+/* One read of so much is 64 messages of 512 bytes; 16 and 64 KiB made no difference. */
 #define BUFFER_BYTES (32u * 1024)
-#define BUFFERS_COUNT                                                               \
-	64u /* a power of two (the kernel's), and half of the completions of a turn \
-	     */
+/* So many completions are handled before the kernel gets another call: for each a buffer, and one
+ * request that follows it. A power of two, as the kernel wants. Only the bytes that messages fill
+ * are touched: with 256 bytes, next to nothing of a cache. */
+#define COMPLETIONS_PER_TURN 64u
+#define BUFFERS_COUNT COMPLETIONS_PER_TURN
 #define BUFFERS_GROUP 0
 
 struct buffers {
 	struct io_uring_buf_ring *ring;
 	char *bytes;
-	unsigned used; /* lent by the kernel to us and not given back */
 };
 
 /* A negative errno, -EINVAL when this kernel has none; buffers_done() even then. */
@@ -25,8 +25,12 @@ int buffers_init(struct buffers *b, struct io_uring *uring);
 /* After the end of the io_uring. */
 void buffers_done(struct buffers *b);
 
-/* The buffer that a completion brought, counted as used. */
-unsigned buffers_take(struct buffers *b, const struct io_uring_cqe *cqe);
+/* The buffer that a completion brought: ours until it is given back. */
+static inline unsigned buffers_id(const struct io_uring_cqe *cqe)
+{
+	return cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+}
+
 void buffers_give(struct buffers *b, unsigned id);
 
 static inline char *buffers_at(const struct buffers *b, unsigned id)

@@ -5,7 +5,7 @@
  * Accepting is ours, over a uv_poll_t: a listening uv_tcp_t out of descriptors closes the clients
  * that wait, and can only be stopped by accepting one more. */
 #include "common/base/list.h"
-#include "echo/server/gate.h"
+#include "echo/server/admission.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@
 #define READ_BYTES (64u * 1024)
 
 struct event {
-	struct gate gate;
+	struct admission admission;
 	uv_loop_t loop;
 	uv_poll_t listener;
-	uv_timer_t retry; /* after a pause of the gate */
+	uv_timer_t retry; /* after a pause of accepting */
 	bool is_listening;
 	char buffer[READ_BYTES];
 };
@@ -52,7 +52,7 @@ static void on_closed(uv_handle_t *handle)
 	struct event *e = c->event;
 
 	free(c);
-	gate_leave(&e->gate, 1);
+	admission_leave(&e->admission);
 	update_listening(e);
 }
 
@@ -60,7 +60,7 @@ static void end(struct connection *c, enum counter why)
 {
 	if (uv_is_closing((uv_handle_t *)&c->tcp))
 		return; /* already counted */
-	counters_add(c->event->gate.worker->counters, why, 1);
+	counters_add(c->event->admission.worker->counters, why, 1);
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -82,7 +82,7 @@ static void on_written(uv_write_t *request, int status)
 
 	free(r);
 	if (status == 0) {
-		counters_add(c->event->gate.worker->counters, COUNTER_BYTES, len);
+		counters_add(c->event->admission.worker->counters, COUNTER_BYTES, len);
 		status = uv_read_start(stream, on_alloc, on_read);
 	}
 	if (status)
@@ -106,13 +106,13 @@ static int send_later(struct connection *c, const char *bytes, size_t len)
 		free(r);
 		return err;
 	}
-	counters_add(c->event->gate.worker->counters, COUNTER_STALLED, 1);
+	counters_add(c->event->admission.worker->counters, COUNTER_STALLED, 1);
 	return uv_read_stop((uv_stream_t *)&c->tcp);
 }
 
 static void echo(struct connection *c, const uv_buf_t *buf)
 {
-	struct counters *counters = c->event->gate.worker->counters;
+	struct counters *counters = c->event->admission.worker->counters;
 	int sent = uv_try_write((uv_stream_t *)&c->tcp, buf, 1);
 	int err = 0;
 
@@ -135,7 +135,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	uv_buf_t bytes;
 
 	if (n > 0) {
-		counters_add(c->event->gate.worker->counters, COUNTER_READS, 1);
+		counters_add(c->event->admission.worker->counters, COUNTER_READS, 1);
 		bytes = uv_buf_init(buf->base, (unsigned)n);
 		echo(c, &bytes);
 	} else if (n < 0) {
@@ -149,11 +149,11 @@ static void begin(struct event *e, int fd)
 	struct connection *c = malloc(sizeof(*c));
 	int err;
 
-	gate_enter(&e->gate);
+	admission_enter(&e->admission);
 	if (!c) {
-		counters_add(e->gate.worker->counters, COUNTER_NO_MEMORY, 1);
-		gate_abort(fd);
-		gate_leave(&e->gate, 1);
+		counters_add(e->admission.worker->counters, COUNTER_NO_MEMORY, 1);
+		admission_abort(fd);
+		admission_leave(&e->admission);
 		return;
 	}
 	c->event = e;
@@ -173,17 +173,17 @@ static void on_waiting(uv_poll_t *listener, int status, int events)
 
 	(void)events;
 	if (status < 0)
-		gate_refuse(&e->gate, -status);
-	for (unsigned i = 0; i < ACCEPTS_MAX && gate_room(&e->gate) > 0; i++) {
-		int fd =
-			accept4(e->gate.worker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		admission_refuse(&e->admission, -status);
+	for (unsigned i = 0; i < ACCEPTS_MAX && admission_room(&e->admission) > 0; i++) {
+		int fd = accept4(e->admission.worker->listener, NULL, NULL,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 		int err = errno;
 
 		if (fd >= 0) {
 			begin(e, fd);
 			continue;
 		}
-		gate_refuse(&e->gate, err);
+		admission_refuse(&e->admission, err);
 		if (err == EAGAIN)
 			break;
 	}
@@ -195,11 +195,11 @@ static void on_retry(uv_timer_t *timer)
 	update_listening(container_of(timer, struct event, retry));
 }
 
-/* After each change of the gate. */
+/* After each change of e->admission. */
 static void update_listening(struct event *e)
 {
-	bool has_room = gate_room(&e->gate) > 0;
-	int wait_ms = gate_wait_ms(&e->gate);
+	bool has_room = admission_room(&e->admission) > 0;
+	int wait_ms = admission_wait_ms(&e->admission);
 
 	if (wait_ms >= 0 && !uv_is_active((uv_handle_t *)&e->retry))
 		uv_timer_start(&e->retry, on_retry, (uint64_t)wait_ms, 0);
@@ -219,7 +219,7 @@ static int run(struct event *e)
 	if (err == 0)
 		err = uv_timer_init(&e->loop, &e->retry);
 	if (err == 0)
-		err = uv_poll_init(&e->loop, &e->listener, e->gate.worker->listener);
+		err = uv_poll_init(&e->loop, &e->listener, e->admission.worker->listener);
 	if (err)
 		return err;
 	update_listening(e);
@@ -234,10 +234,10 @@ static int serve(struct worker *worker)
 
 	if (!e)
 		return -ENOMEM;
-	gate_init(&e->gate, worker);
+	admission_init(&e->admission, worker);
 	err = run(e);
 	free(e);
 	return err;
 }
 
-const struct model model_event = {"event", NULL, serve};
+const struct model model_event = {"event", CAPACITY_EVENT, NULL, serve};

@@ -1,4 +1,5 @@
 /* Model fork: a process for each connection, a child of the worker. */
+#include "common/base/fail.h"
 #include "common/base/list.h"
 #include "echo/server/blocking.h"
 #include "echo/server/intake.h"
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 struct children {
-	struct tasks tasks;
+	struct task_model model;
 	const struct worker *worker;
 	pid_t self;
 };
@@ -21,17 +22,17 @@ static _Noreturn void run(const struct children *c, int fd)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != c->self)
-		_exit(1); /* the worker ended before we could ask to be told */
+		_exit(EXIT_FAILED); /* the worker ended before we could ask to be told */
 	close(c->worker->listener);
 	close(c->worker->channel);
-	close(c->tasks.fd);
-	blocking_echo(fd, c->worker->counters);
-	_exit(0);
+	close(c->model.fd);
+	blocking_serve_take(fd, c->worker->counters);
+	_exit(EXIT_DONE);
 }
 
-static int begin(struct tasks *tasks, int fd)
+static int begin(struct task_model *model, int fd)
 {
-	struct children *c = container_of(tasks, struct children, tasks);
+	struct children *c = container_of(model, struct children, model);
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -42,27 +43,30 @@ static int begin(struct tasks *tasks, int fd)
 	return 0;
 }
 
-static unsigned collect(struct tasks *tasks)
+static unsigned collect(struct task_model *model)
 {
-	struct children *c = container_of(tasks, struct children, tasks);
+	struct children *c = container_of(model, struct children, model);
 	struct signalfd_siginfo info;
 	unsigned count = 0;
 	int status;
 
 	/* One signal may stand for many children. */
-	while (read(tasks->fd, &info, sizeof(info)) > 0)
+	while (read(model->fd, &info, sizeof(info)) > 0)
 		;
 	while (waitpid(-1, &status, WNOHANG) > 0) {
 		count++;
-		if (WIFSIGNALED(status)) /* it could not count its own end */
-			counters_add(c->worker->counters, COUNTER_FAILED, 1);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE)
+			continue;
+		/* It could not count its own end. */
+		counters_add(c->worker->counters, COUNTER_FAILED, 1);
+		counters_subtract(c->worker->counters, COUNTER_OPEN, 1);
 	}
 	return count;
 }
 
 static int serve(struct worker *worker)
 {
-	struct children c = {.tasks = {.begin = begin, .collect = collect},
+	struct children c = {.model = {.begin = begin, .collect = collect},
 			     .worker = worker,
 			     .self = getpid()};
 	sigset_t set;
@@ -70,8 +74,8 @@ static int serve(struct worker *worker)
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	c.tasks.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return c.tasks.fd < 0 ? -errno : intake_run(worker, &c.tasks);
+	c.model.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return c.model.fd < 0 ? -errno : intake_run(worker, &c.model);
 }
 
-const struct model model_fork = {"fork", NULL, serve};
+const struct model model_fork = {"fork", CAPACITY_FORKS, NULL, serve};

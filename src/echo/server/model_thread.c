@@ -1,5 +1,6 @@
 /* Model thread: a thread for each connection, with a stack as small as it can be. */
 #include "common/base/list.h"
+#include "echo/common/stack.h"
 #include "echo/server/blocking.h"
 #include "echo/server/intake.h"
 
@@ -10,23 +11,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#ifndef __has_feature /* clang's way to say it; gcc before 14 has only the macros */
-#define __has_feature(name) 0
-#endif
-/* What a sanitizer's frames and thread state need more than ours. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_EXTRA_BYTES (1024u * 1024)
-#else
-#define STACK_EXTRA_BYTES 0u
-#endif
-/* Of a page on every machine that we know; stacks are made of whole ones. */
-#define PAGE_BYTES 4096u
-
 struct seat;
 
 struct threads {
-	struct tasks tasks;
+	struct task_model model;
 	struct counters *counters;
 	pthread_attr_t attr;
 	_Atomic(struct seat *) left; /* seats of threads that have ended: pushed by them */
@@ -45,7 +33,7 @@ struct seat {
 static void leave(struct seat *seat)
 {
 	struct threads *t = seat->threads;
-	int bell = t->tasks.fd;
+	int bell = t->model.fd;
 	uint64_t one = 1;
 
 	seat->next = atomic_load_explicit(&t->left, memory_order_relaxed);
@@ -60,8 +48,7 @@ static void *run(void *arg)
 {
 	struct seat *seat = arg;
 
-	blocking_echo(seat->fd, seat->threads->counters);
-	close(seat->fd);
+	blocking_serve_take(seat->fd, seat->threads->counters);
 	leave(seat);
 	return NULL;
 }
@@ -82,9 +69,9 @@ static void give_seat(struct threads *t, struct seat *seat)
 	t->spare = seat;
 }
 
-static int begin(struct tasks *tasks, int fd)
+static int begin(struct task_model *model, int fd)
 {
-	struct threads *t = container_of(tasks, struct threads, tasks);
+	struct threads *t = container_of(model, struct threads, model);
 	struct seat *seat = take_seat(t);
 	pthread_t thread;
 	int err;
@@ -98,14 +85,14 @@ static int begin(struct tasks *tasks, int fd)
 	return -err;
 }
 
-static unsigned collect(struct tasks *tasks)
+static unsigned collect(struct task_model *model)
 {
-	struct threads *t = container_of(tasks, struct threads, tasks);
+	struct threads *t = container_of(model, struct threads, model);
 	struct seat *seat, *next;
 	unsigned count = 0;
 	uint64_t rings;
 
-	if (read(tasks->fd, &rings, sizeof(rings)) < 0)
+	if (read(model->fd, &rings, sizeof(rings)) < 0)
 		return 0;
 	seat = atomic_exchange_explicit(&t->left, NULL, memory_order_acquire);
 	for (; seat; seat = next, count++) {
@@ -115,30 +102,16 @@ static unsigned collect(struct tasks *tasks)
 	return count;
 }
 
-/* The C library's own part, with what signals and thread-local data need, and the buffer. */
-static size_t stack_bytes(void)
-{
-	long least = sysconf(_SC_THREAD_STACK_MIN);
-	size_t bytes = (least > 0 ? (size_t)least : PTHREAD_STACK_MIN) + BLOCKING_BUFFER_BYTES +
-		       STACK_EXTRA_BYTES;
-
-	return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-}
-
 static int serve(struct worker *worker)
 {
-	struct threads t = {.tasks = {eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), begin, collect},
+	struct threads t = {.model = {eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), begin, collect},
 			    .counters = worker->counters};
 	int err;
 
-	if (t.tasks.fd < 0)
+	if (t.model.fd < 0)
 		return -errno;
-	err = pthread_attr_init(&t.attr);
-	if (err == 0)
-		err = pthread_attr_setdetachstate(&t.attr, PTHREAD_CREATE_DETACHED);
-	if (err == 0)
-		err = pthread_attr_setstacksize(&t.attr, stack_bytes());
-	return err ? -err : intake_run(worker, &t.tasks);
+	err = stack_attr_init(&t.attr, BLOCKING_BUFFER_BYTES);
+	return err ? err : intake_run(worker, &t.model);
 }
 
-const struct model model_thread = {"thread", NULL, serve};
+const struct model model_thread = {"thread", CAPACITY_THREADS, NULL, serve};

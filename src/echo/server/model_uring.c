@@ -10,17 +10,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* Accept requests under way: so many connections are taken in one turn. */
-#define ACCEPTING_MAX 64u
-/* Requests of a turn that are not of connections: accepting, a cancellation, a timer. */
-#define REQUESTS_RESERVED (ACCEPTING_MAX + 2u)
-
 static void start_accept(struct uring *u)
 {
 	struct io_uring_sqe *sqe = uring_request(u);
 
 	/* Not SOCK_NONBLOCK: the sending of what is left would not wait. */
-	io_uring_prep_accept(sqe, u->gate.worker->listener, NULL, NULL, SOCK_CLOEXEC);
+	io_uring_prep_accept(sqe, u->admission.worker->listener, NULL, NULL, SOCK_CLOEXEC);
 	uring_label(sqe, OPERATION_ACCEPT, NULL);
 	u->accepting++;
 }
@@ -46,12 +41,12 @@ static void wake_after(struct uring *u, int ms)
 	u->has_timer = true;
 }
 
-/* As many requests as there is room for connections. Needs REQUESTS_RESERVED, but for what is
+/* As many requests as there is room for connections. Needs URING_REQUESTS_RESERVED, but for what is
  * under way already. */
 static void update_accepting(struct uring *u)
 {
-	unsigned room = min_u32(gate_room(&u->gate), ACCEPTING_MAX);
-	int wait_ms = gate_wait_ms(&u->gate);
+	unsigned room = min_u32(admission_room(&u->admission), URING_ACCEPTING_MAX);
+	int wait_ms = admission_wait_ms(&u->admission);
 
 	if (wait_ms >= 0 && !u->has_timer)
 		wake_after(u, wait_ms);
@@ -69,7 +64,7 @@ static void on_accept(struct uring *u, int res)
 	if (res >= 0)
 		connection_begin_take(u, res);
 	else
-		gate_refuse(&u->gate, -res);
+		admission_refuse(&u->admission, -res);
 }
 
 static void on_completion(struct uring *u, const struct io_uring_cqe *cqe)
@@ -100,8 +95,8 @@ static void on_completion(struct uring *u, const struct io_uring_cqe *cqe)
 static void complete(struct uring *u)
 {
 	unsigned space = uring_space(u);
-	unsigned most = space > REQUESTS_RESERVED
-				? (space - REQUESTS_RESERVED) / CONNECTION_REQUESTS_MAX
+	unsigned most = space > URING_REQUESTS_RESERVED
+				? min_u32(space - URING_REQUESTS_RESERVED, COMPLETIONS_PER_TURN)
 				: 0;
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
@@ -121,7 +116,7 @@ static int run(struct uring *u)
 	int err = 0;
 
 	while (err == 0) {
-		if (uring_space(u) >= REQUESTS_RESERVED)
+		if (uring_space(u) >= URING_REQUESTS_RESERVED)
 			update_accepting(u);
 		connection_feed(u);
 		err = uring_submit(u);
@@ -140,7 +135,7 @@ static int serve(struct worker *worker)
 		return -ENOMEM;
 	err = uring_open(u, why);
 	if (err == 0) {
-		gate_init(&u->gate, worker);
+		admission_init(&u->admission, worker);
 		err = run(u);
 		uring_close(u);
 	} else {
@@ -160,4 +155,4 @@ static int probe(char ret_why[WHY_BYTES_MAX])
 	return 0;
 }
 
-const struct model model_uring = {"uring", probe, serve};
+const struct model model_uring = {"uring", CAPACITY_FILES, probe, serve};

@@ -12,29 +12,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Descriptors of a worker for other things than connections: its epoll or io_uring, eventfds, and
- * what libuv keeps for itself are eight. */
-#define FILES_RESERVED 16u
 /* Between two replacements in a slot, and before another attempt to fork: a worker that dies at
  * once must not become a busy loop. */
 #define REPLACE_EVERY_US (1 * US_PER_S)
 
-int staff_init(struct staff *s, const struct model *model, int private_fd, bool grows)
+int staff_init(struct staff *s, const struct model *model, int private_fd, unsigned slots_wanted,
+	       bool grows)
 {
-	*s = (struct staff){.model = model, .private_fd = private_fd, .grows = grows};
+	*s = (struct staff){.model = model,
+			    .private_fd = private_fd,
+			    .slots_wanted = slots_wanted,
+			    .grows = grows};
 	s->counters = process_share(WORKERS_LIMIT * sizeof(*s->counters));
 	return s->counters ? 0 : -ENOMEM;
 }
 
 /* ---- in the worker ---- */
-
-static unsigned capacity(void)
-{
-	unsigned limit = process_raise_files();
-	unsigned others = process_files_open() + FILES_RESERVED;
-
-	return limit > others ? limit - others : 1;
-}
 
 /* Keys of a terminal, and what is sent to the whole group, are for the supervisor, which ends its
  * workers itself. */
@@ -62,11 +55,12 @@ static _Noreturn void work(const struct staff *s, const struct post *p, int chan
 	struct worker worker = {.listener = s->slots[p->slot].listener,
 				.channel = channel,
 				.counters = &s->counters[p - s->posts]};
+	unsigned sharers = s->post_count > s->slots_wanted ? s->post_count : s->slots_wanted;
 	int err;
 
 	ignore_signals();
 	close_others(s, p);
-	worker.capacity = capacity();
+	worker.capacity = capacity_of_process(s->model->capacity, sharers);
 	err = s->model->serve(&worker);
 	log_error("worker %d: %s", (int)getpid(), strerror(-err));
 	_exit(EXIT_FAILED);
@@ -159,12 +153,14 @@ static void vacate(struct staff *s, struct post *p)
 {
 	struct counters *counters = &s->counters[p - s->posts];
 	struct slot *slot = &s->slots[p->slot];
-	uint64_t now = clock_now_us();
+	uint64_t now = clock_now_us(), lost;
 
 	if (p->channel >= 0)
 		close(p->channel);
 	/* Its connections ended with it. */
-	counters_subtract(counters, COUNTER_OPEN, counters_get(counters, COUNTER_OPEN));
+	lost = counters_get(counters, COUNTER_OPEN);
+	counters_subtract(counters, COUNTER_OPEN, lost);
+	counters_add(counters, COUNTER_FAILED, lost);
 	p->due_us = now;
 	if (slot->replaced_us && slot->replaced_us + REPLACE_EVERY_US > now)
 		p->due_us = slot->replaced_us + REPLACE_EVERY_US;

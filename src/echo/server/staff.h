@@ -28,18 +28,20 @@ struct slot {
 
 struct staff {
 	const struct model *model;
-	int private_fd;	    /* of the supervisor: workers close it */
-	bool grows;	    /* full slots get more workers */
-	bool has_said_full; /* all that may be are full: it is said once */
-	int said_err;	    /* why the last attempt to fork failed, so that it is logged once */
+	int private_fd;	       /* of the supervisor: workers close it */
+	unsigned slots_wanted; /* that will be added */
+	bool grows;	       /* full slots get more workers */
+	bool has_said_full;    /* all that may be are full: it is said once */
+	int said_err;	       /* why the last attempt to fork failed, so that it is logged once */
 	struct counters *counters; /* of each post, in memory that all share */
 	struct slot slots[WORKERS_LIMIT];
 	struct post posts[WORKERS_LIMIT];
 	unsigned slot_count, post_count;
 };
 
-/* No slots yet; -ENOMEM. */
-int staff_init(struct staff *s, const struct model *model, int private_fd, bool grows);
+/* No slots yet, but so many are to be added; -ENOMEM. */
+int staff_init(struct staff *s, const struct model *model, int private_fd, unsigned slots_wanted,
+	       bool grows);
 /* A slot for this listening socket, which is taken, and its first worker; a negative errno when
  * there is none. */
 int staff_add_slot_take(struct staff *s, int listener);

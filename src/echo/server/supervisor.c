@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/minmax.h"
+#include "echo/common/capacity.h"
 #include "echo/common/net.h"
 #include "echo/common/process.h"
 #include "echo/server/report.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -30,13 +30,6 @@ struct supervisor {
 };
 
 /* ---- the beginning ---- */
-
-static unsigned processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
 
 /* All that can be known before there are processes. */
 static enum exit_code check(struct supervisor *s)
@@ -79,16 +72,17 @@ static int watch_signals(struct supervisor *s)
 static enum exit_code add_slots(struct supervisor *s)
 {
 	const struct options *o = s->options;
-	unsigned count = o->workers ? o->workers : min_u32(processors(), WORKERS_LIMIT);
 
-	for (unsigned i = 0; i < count; i++) {
+	/* Somebody else of this user may have come since the port was tried, and shares it then. */
+	for (unsigned i = 0; i < s->staff.slots_wanted; i++) {
 		int fd = net_listen(&s->address, o->backlog);
 		int err;
 
 		if (fd < 0)
 			return fail_exit("cannot listen on \"%s\", port %u: %s", o->host,
 					 (unsigned)address_port(&s->address), strerror(-fd));
-		net_nodelay(fd); /* what is accepted from it inherits that */
+		net_nodelay(fd); /* what is accepted from it inherits both */
+		net_keepalive(fd);
 		err = staff_add_slot_take(&s->staff, fd);
 		if (err)
 			return fail_exit("cannot start worker %u: %s", i + 1, strerror(-err));
@@ -131,12 +125,13 @@ static void on_signals(struct supervisor *s)
 
 static void on_time(struct supervisor *s)
 {
-	uint64_t now = clock_now_us();
+	uint64_t interval_us = s->options->report_s * US_PER_S, now = clock_now_us();
 
 	staff_fill(&s->staff, now);
 	if (now < s->report_us)
 		return;
-	s->report_us += s->options->report_s * US_PER_S;
+	/* After a suspension once, not once for each interval of it. */
+	s->report_us += ((now - s->report_us) / interval_us + 1) * interval_us;
 	report(s, false);
 }
 
@@ -199,6 +194,7 @@ enum exit_code supervisor_run(const struct options *options)
 {
 	struct supervisor s = {.options = options, .report_us = NEVER_US};
 	enum exit_code code = check(&s);
+	unsigned workers;
 	int err;
 
 	if (code != EXIT_DONE)
@@ -206,7 +202,8 @@ enum exit_code supervisor_run(const struct options *options)
 	err = watch_signals(&s);
 	if (err)
 		return fail_exit("signals: %s", strerror(-err));
-	err = staff_init(&s.staff, options->model, s.signals, options->workers == 0);
+	workers = options->workers ? options->workers : min_u32(processors(), WORKERS_LIMIT);
+	err = staff_init(&s.staff, options->model, s.signals, workers, options->workers == 0);
 	if (err)
 		return fail_exit("%s", strerror(-err));
 	code = serve(&s);

@@ -8,11 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-/* Requests of one turn: two for each of 256 completions, and what accepting needs. */
-#define SUBMISSIONS 1024u
 /* Completions that may wait: with 20,000 connections many come together. More are kept by the
  * kernel in a list, which costs it an allocation each. */
-#define COMPLETIONS 4096u
+#define COMPLETIONS_WAITING_MAX (64u * COMPLETIONS_PER_TURN)
 /* The kernel has no memory for a request: others must free some. */
 #define SUBMIT_RETRY_NS 1000000
 
@@ -29,9 +27,9 @@ static int open_ring(struct io_uring *ring)
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags) && err == -EINVAL; i++) {
 		struct io_uring_params params = {.flags = flags[i] | IORING_SETUP_CQSIZE,
-						 .cq_entries = COMPLETIONS};
+						 .cq_entries = COMPLETIONS_WAITING_MAX};
 
-		err = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
+		err = io_uring_queue_init_params(URING_REQUESTS_MAX, ring, &params);
 	}
 	return err;
 }
@@ -72,7 +70,7 @@ int uring_submit(struct uring *u)
 	switch (-n) {
 	case EAGAIN:
 	case ENOMEM:
-		counters_add(u->gate.worker->counters, COUNTER_NO_MEMORY, 1);
+		counters_add(u->admission.worker->counters, COUNTER_NO_MEMORY, 1);
 		nanosleep(&rest, NULL);
 		return 0;
 	case EBUSY: /* completions wait to be taken first */

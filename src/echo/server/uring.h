@@ -3,12 +3,22 @@
 #ifndef SERVER_URING_H
 #define SERVER_URING_H
 
+#include "echo/server/admission.h"
 #include "echo/server/buffers.h"
-#include "echo/server/gate.h"
 
+#include <assert.h>
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Accept requests under way: so many connections are taken in one turn. */
+#define URING_ACCEPTING_MAX COMPLETIONS_PER_TURN
+/* Requests of a turn that are not of connections: accepting, a cancellation, a timer. */
+#define URING_REQUESTS_RESERVED (URING_ACCEPTING_MAX + 2u)
+/* Of a turn: these, one that follows each completion, and those that waited for a buffer. */
+#define URING_REQUESTS_MAX (4u * COMPLETIONS_PER_TURN)
+static_assert(URING_REQUESTS_MAX >= URING_REQUESTS_RESERVED + COMPLETIONS_PER_TURN + BUFFERS_COUNT,
+	      "a turn fits into the queue");
 
 struct connection;
 
@@ -25,7 +35,7 @@ enum operation {
 struct uring {
 	struct io_uring ring;
 	struct buffers buffers;
-	struct gate gate;
+	struct admission admission;
 	/* Connections that have bytes to be read when a buffer is free: a queue. */
 	struct connection *hungry_first, *hungry_last;
 	unsigned accepting; /* accept requests under way */

@@ -1,12 +1,10 @@
-/* Connections of the model uring. Each has at most one receive and one send request under way; it
- * ends when it has neither. A request needs one of uring_space(); each call here takes two at
- * the most. */
+/* Connections of the model uring. Each has one request under way, to receive or to send, or waits
+ * for a buffer. A request needs one of uring_space(); each call here for one connection takes one
+ * at the most. */
 #ifndef SERVER_URING_CONNECTION_H
 #define SERVER_URING_CONNECTION_H
 
 #include "echo/server/uring.h"
-
-#define CONNECTION_REQUESTS_MAX 2u
 
 /* Begins to serve an accepted socket, which is taken also when that fails. */
 void connection_begin_take(struct uring *u, int fd);

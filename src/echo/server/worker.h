@@ -3,6 +3,7 @@
 #define SERVER_WORKER_H
 
 #include "common/base/limits.h"
+#include "echo/common/capacity.h"
 #include "echo/common/counters.h"
 
 /* A worker process: made by the supervisor, never changed afterwards. */
@@ -20,6 +21,7 @@ enum worker_news {
 
 struct model {
 	const char *name;
+	enum capacity_model capacity;
 	/* 0, or -EINVAL and the reason why it cannot work here. NULL: it always can. */
 	int (*probe)(char ret_why[WHY_BYTES_MAX]);
 	/* Serves until the process is killed, or returns a negative errno. */

@@ -60,9 +60,7 @@ class Server:
             raise Failure(f"{failure}: {last}") from failure
 
     def workers(self):
-        pid = self.process.popen.pid
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-            return [int(word) for word in children.read().split()]
+        return children(self.process.popen.pid)
 
     def connect(self, host=HOST):
         return self.node.connect(host, PORT)
@@ -73,6 +71,11 @@ class Server:
         expect_equal(self.process.popen.returncode, 0, f"exit code; {self.process.log()}")
         expect_equal(self.process.log(), "", "what the server complained of")
         return json.loads(said.splitlines()[-1])
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
 
 
 def one_server(lab, model, *options, **more):
@@ -356,6 +359,177 @@ def source_addresses(lab):
     server.end()
 
 
+def latency(lab, client):
+    """Round trips, and a second size after the first."""
+    node = lab.node("one")
+    server = Server(lab, node, "event")
+    code, said, errors = ask(lab, node, "-m", client, "-t", "latency", "-n", 3, "-s", "64,4K",
+                             "-T", 0.2, "--warm-up", 0.1)
+    expect_equal((code, said["good"], said["depth"]), (0, True, 1), f"{said} {errors}")
+    for size in said["sizes"]:
+        times = size["latency_us"]
+        expect(0 < times["p50"] <= times["p99"] <= times["max"], f"{size}")
+        expect_equal(times["samples"], size["messages"], "at depth 1 each message is timed")
+    server.end()
+
+
+def as_text(lab):
+    """What both programs tell people."""
+    node = lab.node("one")
+    server = node.start("echo_server", [lab.bin_dir / "echo_server", "-m", "event", "-p", PORT],
+                        stdout=subprocess.PIPE)
+    node.wait_open_port(PORT)
+    for test, words in (("connections", ("connected", "held", "verified", "all were tried")),
+                        ("latency", ("p99.9 us", "messages/s"))):
+        said = node.output([lab.bin_dir / "echo_client", "-m", "event", "-t", test, "-n", 20,
+                            "-p", PORT, "-T", 0.2, "--warm-up", 0, "--hold", 0])
+        expect(f"{test} test, event model, {HOST} port {PORT}" in said
+               and all(word in said for word in words), said)
+    server.signal(signal.SIGTERM)
+    said, _ = server.popen.communicate(timeout=20)
+    expect(server.popen.returncode == 0 and str(PORT) in said.decode() and "accepted" in said.decode(),
+           f"{server.popen.returncode}: {said}")
+
+
+def any_port(lab):
+    """--port 0: the server says which one it got, and it is a good one."""
+    node = lab.node("one")
+    server = node.start("echo_server", [lab.bin_dir / "echo_server", "-m", "event", "--port", 0,
+                                        "--json"], stdout=subprocess.PIPE)
+    ready = json.loads(server.popen.stdout.readline())
+    expect(ready["port"] > 0, f"{ready}")
+    with node.connect(HOST, ready["port"]) as sock:
+        ping(sock)
+    server.signal(signal.SIGTERM)
+    server.succeed()
+
+
+def ipv6(lab, client):
+    node = lab.node("one")
+    server = Server(lab, node, "event", "--listen", "::1")
+    code, said, errors = ask(lab, node, "-m", client, "-t", "connections", "-n", 20, "-H", "::1",
+                             "--hold", 0, "--verify", "all")
+    expect_equal((code, said["host"], said["verified"]), (0, "::1", 20), f"{said} {errors}")
+    server.end()
+
+
+# ---- as many as fit ----
+def as_many(lab, node, client, *options, wrap=()):
+    """Like ask(), and that what it has is held and verified."""
+    done = node.run([*wrap, lab.bin_dir / "echo_client", "--port", PORT, "--json", "-m", client,
+                     "-t", "connections", "--hold", 0, "--verify", "all", *options])
+    said = json.loads(done.stdout or "{}")
+    expect_equal((done.returncode, said.get("good")), (0, True), f"{said} {done.stderr}")
+    expect_equal((said["held"], said["verified"]), (said["connected"],) * 2, f"{said}")
+    return said
+
+
+def no_ports(lab, client):
+    """Ten ports for each source address: the client takes one address after the other, and says
+    what has stopped it where there is none."""
+    node = lab.node("one")
+    node.set("net/ipv4/ip_local_port_range", "40000 40009")
+    server = Server(lab, node, "event")
+    said = as_many(lab, node, client, "-n", 1000, "-w", 1)
+    expect_equal((said["connected"], said["stopped_by"]), (1000, "all"), f"{said}")
+    server.wait(open=0)
+    said = as_many(lab, node, client, "-n", "max", "--sources", "127.0.1.0/29")
+    expect_equal((said["connected"], said["stopped_by"]), (60, "no_ports"), f"{said}")
+    server.end()
+
+
+def faked(lab, node, path, text):
+    """(a file, what makes a program see it in the place of `path`)"""
+    fake = lab.folder / "fake"
+    fake.write_text(text)
+    return fake, ["unshare", "-m", "sh", "-c", f'mount --bind {fake} {path} && exec "$@"', "-"]
+
+
+def no_memory(lab, client):
+    """Memory gets scarce while it connects."""
+    def meminfo(available):
+        return f"MemTotal: 1000000 kB\nMemAvailable: {available} kB\n"
+
+    node = lab.node("one")
+    server = Server(lab, node, "event")
+    fake, wrap = faked(lab, node, "/proc/meminfo", meminfo(900_000))
+    job = Job(lambda: as_many(lab, node, client, "-n", "max", wrap=wrap))
+    wait_for(lambda: server.counters()["open"] > 50, "connections")
+    with open(fake, "r+", encoding="ascii") as file:
+        file.write(meminfo(" 40000"))
+    expect_equal(job.result()["stopped_by"], "no_memory", "what stopped it")
+    server.end()
+
+
+def no_watches(lab):
+    """Half of epoll's watches are the server's; libuv does not survive that there is none."""
+    node = lab.node("one")
+    server = Server(lab, node, "event")
+    _, wrap = faked(lab, node, "/proc/sys/fs/epoll/max_user_watches", "500\n")
+    said = as_many(lab, node, "event", "-n", "max", wrap=wrap)
+    expect_equal((said["connected"], said["stopped_by"]), (250, "no_watches"), f"{said}")
+    server.end()
+
+
+def memory_figures(lab):
+    node = lab.node("one")
+    server = Server(lab, node, "event")
+    said = as_many(lab, node, "event", "-n", 1500, "--server-pid", server.process.popen.pid)
+    expect_equal(sorted(said["memory"]), ["client_bytes", "kernel_bytes", "server_bytes"], "memory")
+    for name, value in said["memory"].items():
+        # Other scenarios come and go: what the kernel lost may make no sense, and is null then.
+        expect(value is None or value >= 0, f"{name}: {said['memory']}")
+    expect(said["memory"]["client_bytes"] > 100, f"{said['memory']}")
+    server.end()
+
+
+# ---- a client in trouble ----
+def no_answer(lab, client):
+    """Nobody answers a SYN: the attempts end when their time is up, and so does the client, before
+    all are tried."""
+    a, b = lab.node("a"), lab.node("b")
+    link = lab.link(a, b)
+    b.ip("route add blackhole 10.77.1.1/32 metric 0")
+    b.ip(f"route del 10.77.1.0/24 dev {link.b_device}")
+    code, said, errors = ask(lab, a, "-m", client, "-t", "connections", "-n", 1000, "-H", link.b_ip,
+                             "--timeout", 0.4)
+    expect_equal((code, said["connected"], said["stopped_by"]), (1, 0, "timed_out"),
+                 f"{said} {errors}")
+
+
+def client_worker_killed(lab, client):
+    """It is said, the others go on, and the exit code is 1."""
+    node = lab.node("one")
+    server = Server(lab, node, "event")
+    process = node.start("echo_client", [
+        lab.bin_dir / "echo_client", "-m", client, "-t", "connections", "-n", 40, "-p", PORT,
+        "-w", 2, "--hold", 1, "--json"], stdout=subprocess.PIPE)
+    server.wait(open=40)
+    os.kill(children(process.popen.pid)[0], signal.SIGKILL)
+    said, _ = process.popen.communicate(timeout=30)
+    said = json.loads(said)
+    expect_equal((process.popen.returncode, said["workers_lost"], said["good"], said["held"]),
+                 (1, 1, False, 20), f"{said}")
+    server.end()
+
+
+def client_task_killed(lab):
+    """A process of the fork model: the worker does not wait for it, nor answer too soon."""
+    node = lab.node("one")
+    server = Server(lab, node, "event")
+    process = node.start("echo_client", [
+        lab.bin_dir / "echo_client", "-m", "fork", "-t", "connections", "-n", 40, "-p", PORT,
+        "-w", 1, "--hold", 1, "--verify", "all", "--json"], stdout=subprocess.PIPE)
+    server.wait(open=40)
+    for victim in children(children(process.popen.pid)[0])[:3]:
+        os.kill(victim, signal.SIGKILL)
+    said, _ = process.popen.communicate(timeout=30)
+    said = json.loads(said)
+    expect_equal((process.popen.returncode, said["broken"], said["held"], said["verified"]),
+                 (1, 3, 37, 37), f"{said}")
+    server.end()
+
+
 # ---- command lines ----
 WRONG = [
     ("echo_server", "", "--model"),
@@ -399,6 +573,13 @@ SCENARIOS = [
     *(Scenario(f"client_few_files_{client}", client_few_files, (client,)) for client in CLIENTS),
     *(Scenario(f"wrong_servers_{client}", wrong_servers, (client,), limit_s=90)
       for client in CLIENTS),
+    *(Scenario(f"{run.__name__}_{client}", run, (client,)) for client in CLIENTS
+      for run in (latency, ipv6, no_ports, no_memory, no_answer, client_worker_killed)),
+    Scenario("as_text", as_text),
+    Scenario("any_port", any_port),
+    Scenario("no_watches", no_watches),
+    Scenario("memory_figures", memory_figures),
+    Scenario("client_task_killed", client_task_killed),
     Scenario("source_addresses", source_addresses),
     Scenario("command_lines", command_lines),
 ]

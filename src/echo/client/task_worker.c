@@ -1,9 +1,9 @@
 /* A worker whose connections have tasks: it connects, hands each connection to a new task, and then
  * passes the supervisor's orders on to all of them. */
-#include "echo/client/tasks.h"
+#include "echo/client/task_worker.h"
 
 #include "echo/client/dial.h"
-#include "echo/client/now.h"
+#include "echo/common/process.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,12 +16,20 @@
 /* How often we look for tasks that were killed. */
 #define LOOK_MS 200
 
-struct tasks {
+/* What we know of a task. */
+struct seat {
+	pid_t id;
+	bool is_gone;
+	_Atomic uint32_t seen; /* written by the task: see task.h */
+};
+
+struct task_worker {
 	struct worker *worker;
 	const struct task_kind *kind;
 	struct dial dial;
 	int done_fd;
-	uint32_t count; /* that were begun */
+	struct seat *seats; /* in shared memory, one for each of the quota */
+	uint32_t count;	    /* that were begun */
 	_Atomic uint32_t *alive;
 };
 
@@ -36,7 +44,7 @@ static void set_timeouts(int fd, uint64_t ms)
 }
 
 /* Returns a connected socket or a negative errno. */
-static int connect_one(struct tasks *t)
+static int connect_one(struct task_worker *t)
 {
 	const struct plan *plan = t->worker->plan;
 	int fd = dial_open(&t->dial, 0), err;
@@ -52,18 +60,20 @@ static int connect_one(struct tasks *t)
 	return err;
 }
 
-static int start_task(struct tasks *t, int fd)
+static int start_task(struct task_worker *t, int fd)
 {
+	struct seat *seat = &t->seats[t->count];
 	struct task task = {.worker = t->worker,
 			    .fd = fd,
 			    .done_fd = t->done_fd,
 			    .index = t->count,
-			    .seen = atomic_load(&t->worker->result->gate.number),
+			    .seen = &seat->seen,
 			    .count = t->alive};
 	int err;
 
 	exchange_init(&task.exchange, worker_seed(t->worker, t->count));
-	err = t->kind->start(&task);
+	seat->seen = atomic_load(&t->worker->result->orders.number);
+	err = t->kind->start(&task, &seat->id);
 	if (err) {
 		close(fd);
 		return err;
@@ -75,18 +85,17 @@ static int start_task(struct tasks *t, int fd)
 }
 
 /* Threads and processes that cannot be had give EAGAIN, which a socket gives for a timeout. */
-static void count_no_task(struct tasks *t)
+static void count_no_task(struct task_worker *t)
 {
 	tally(&t->worker->result->failed[CAUSE_NO_TASKS]);
 	t->dial.stopped_by = CAUSE_NO_TASKS;
 }
 
-static void connect_all(struct tasks *t, uint32_t quota)
+static uint32_t connect_all(struct task_worker *t, uint32_t quota)
 {
 	uint32_t tried = 0;
 
-	while (tried < quota && t->dial.stopped_by == CAUSE_NONE &&
-	       !atomic_load(&t->worker->board->is_ending)) {
+	while (tried < quota && dial_may(&t->dial)) {
 		int fd = connect_one(t);
 
 		if (fd < 0)
@@ -96,27 +105,56 @@ static void connect_all(struct tasks *t, uint32_t quota)
 		else
 			tried++;
 	}
-	worker_answer(t->worker, STAGE_CONNECT, t->dial.stopped_by);
+	return tried;
+}
+
+/* Room for all of a quota at once: what is not used is never touched. */
+static void carry_out_connecting(struct task_worker *t, uint32_t quota)
+{
+	uint32_t tried = 0;
+
+	t->seats = process_share(quota * sizeof(*t->seats));
+	if (t->seats) {
+		tried = connect_all(t, quota);
+	} else {
+		tally(&t->worker->result->failed[CAUSE_NO_MEMORY]);
+		t->dial.stopped_by = CAUSE_NO_MEMORY;
+	}
+	worker_answer(t->worker, STAGE_CONNECT, dial_stopped_by(&t->dial, tried == quota));
 }
 
 /* A task that was killed is not waited for. */
-static void count_lost(struct tasks *t)
+static void count_lost(struct task_worker *t)
 {
-	uint32_t lost = t->kind->reap ? t->kind->reap() : 0;
+	pid_t id;
 
-	atomic_fetch_sub(t->alive, lost);
-	for (; lost > 0; lost--)
+	while (t->kind->reap && (id = t->kind->reap()) > 0) {
+		for (uint32_t i = 0; i < t->count; i++)
+			t->seats[i].is_gone |= t->seats[i].id == id;
+		atomic_fetch_sub(t->alive, 1);
 		result_count(t->worker->result, OUTCOME_FAILED);
+	}
+}
+
+/* Looked up task by task: one that was killed may have been counted before, or not. */
+static bool are_all_through(const struct task_worker *t)
+{
+	uint32_t number = atomic_load(&t->worker->result->orders.number);
+
+	for (uint32_t i = 0; i < t->count; i++)
+		if (!t->seats[i].is_gone && atomic_load(&t->seats[i].seen) != number)
+			return false;
+	return true;
 }
 
 /* Until all are through or there is another order: the end. */
-static bool wait_for_tasks(struct tasks *t)
+static bool wait_for_tasks(struct task_worker *t)
 {
 	struct pollfd fds[] = {{.fd = t->worker->channel, .events = POLLIN},
 			       {.fd = t->done_fd, .events = POLLIN}};
 	eventfd_t done;
 
-	while (atomic_load(&t->worker->result->gate.through) < atomic_load(t->alive)) {
+	while (!are_all_through(t)) {
 		if (poll(fds, 2, LOOK_MS) < 0 && errno != EINTR)
 			return false;
 		if (fds[0].revents)
@@ -129,39 +167,39 @@ static bool wait_for_tasks(struct tasks *t)
 	return true;
 }
 
-static void pass_on(struct tasks *t, struct order order)
+static void pass_on(struct task_worker *t, struct order order)
 {
-	gate_open(&t->worker->result->gate, order);
+	orders_give(&t->worker->result->orders, order);
 	if (wait_for_tasks(t))
 		worker_answer(t->worker, order.stage, CAUSE_NONE);
 }
 
-static void obey(struct tasks *t)
+static void obey(struct task_worker *t)
 {
 	for (;;) {
 		struct order order = worker_receive(t->worker);
 
 		switch (order.stage) {
 		case STAGE_CONNECT:
-			connect_all(t, order.count);
+			carry_out_connecting(t, order.count);
 			break;
 		case STAGE_VERIFY:
 		case STAGE_RUN:
 			pass_on(t, order);
 			break;
 		case STAGE_END:
-			gate_open(&t->worker->result->gate, order);
+			orders_give(&t->worker->result->orders, order);
 			return;
 		}
 	}
 }
 
-int tasks_run(struct worker *w, const struct task_kind *kind)
+int task_worker_run(struct worker *w, const struct task_kind *kind)
 {
-	struct tasks t = {.worker = w,
-			  .kind = kind,
-			  .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-			  .alive = &w->result->tasks};
+	struct task_worker t = {.worker = w,
+				.kind = kind,
+				.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+				.alive = &w->result->tasks};
 
 	if (t.done_fd < 0)
 		return -errno;

@@ -1,9 +1,11 @@
 /* One connection of the event model. Bytes go from the pattern to the socket without a copy or a
  * request; libuv is asked to wait only when the socket is full. */
+#include "echo/client/client.h"
+
+#include "common/base/clock.h"
 #include "echo/client/model_event.h"
 
-#include "echo/client/now.h"
-
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -52,7 +54,7 @@ static void on_written(uv_write_t *request, int status)
 	if (c->state == CLIENT_OVER)
 		return;
 	if (!err)
-		err = send_more(c, now_ns());
+		err = send_more(c, clock_now_ns());
 	if (err)
 		finish(c, err);
 }
@@ -99,7 +101,7 @@ static int send_more(struct client *c, uint64_t now)
 static int take(struct client *c, size_t len)
 {
 	struct event *e = c->event;
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 	struct news news;
 	int err = exchange_received(&c->exchange, e->worker->pattern, e->buffer, len, now, &news);
 
@@ -193,12 +195,14 @@ void client_connect(struct event *e)
 		e->tried += dial_failed(&e->dial, fd);
 		return;
 	}
+	/* Each attempt is one of the quota or has taken a source of the pool. */
+	assert(e->client_count < e->client_max);
 	net_nodelay(fd);
 	uv_tcp_init(&e->loop, &c->tcp);
 	c->tcp.data = c;
 	c->event = e;
 	c->state = CLIENT_CONNECTING;
-	c->progress_ns = now_ns();
+	c->progress_ns = clock_now_ns();
 	exchange_init(&c->exchange, worker_seed(e->worker, e->client_count));
 	e->client_count++;
 	err = start_connecting(c, fd);
@@ -215,7 +219,7 @@ void client_begin(struct client *c, uint32_t size, uint32_t depth, uint64_t mess
 	int err;
 
 	c->state = CLIENT_BUSY;
-	c->progress_ns = now_ns();
+	c->progress_ns = clock_now_ns();
 	c->event->under_way++;
 	exchange_begin(&c->exchange, size, depth, messages);
 	err = send_more(c, c->progress_ns);
