@@ -140,14 +140,23 @@ class Orchestrating(unittest.TestCase):
     # ---- requests ----
 
     def test_ctrl_c_does_not_leave_half_of_it(self):
+        begun = threading.Event()
+
+        def look():
+            """It comes while the watcher is waited for."""
+            begun.set()
+            self.all.is_over.wait(LIMIT_S)
+            os.kill(os.getpid(), signal.SIGINT)
+            return {}
+
         self.all.setup()
-        self.place.look = lambda: time.sleep(1) or {}  # the watcher takes its time to end
-        time.sleep(0.6)
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        self.place.look = look
+        self.assertTrue(begun.wait(LIMIT_S))
         with self.assertRaises(KeyboardInterrupt):
             self.all.destroy()
         self.assertFalse(self.all.is_set_up or self.place.is_up)
         self.assertEqual(self.all.destroy(), "nothing is set up")
+        del self.place.look
         self.all.setup()
 
     def test_what_changed_is_as_configured_after_destroy(self):

@@ -57,10 +57,11 @@ static inline struct chunk *chunk_ref(struct chunk *c)
 
 void chunk_unref(struct chunk *c); /* NULL is fine */
 
-/* Memory is short: what is kept is copied together, grants are small. */
+/* Memory is short: what is kept is copied together. Until then small frames may hold large chunks,
+ * so this is a small part of the limit. */
 static inline bool chunk_pool_is_short(const struct chunk_pool *pool)
 {
-	return pool->used_bytes > pool->limit_bytes / 2;
+	return pool->used_bytes > pool->limit_bytes / 8;
 }
 
 /* Memory is gone: nothing new is taken in from clients. */

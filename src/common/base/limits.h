@@ -35,6 +35,9 @@
 #define CHUNK_LARGE (128u * KIB)
 /* A payload up to this size is copied beside its neighbours instead of holding its chunk. */
 #define COPYBREAK_BYTES 2048u
+/* Chunks that they are copied into, at the most: of a session that holds its first credit (16 KiB)
+ * one such chunk is partly consumed and one partly free. */
+#define KEEP_CHUNK_BYTES (4u * KIB)
 /* Free chunks kept per size class before memory goes back to the C library. */
 #define CHUNK_SPARES 64u
 /* Free memory at the heap's end before it goes back to the kernel: one session's whole window may

@@ -2,6 +2,7 @@
 #include "common/flow/budget.h"
 
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 #include "common/flow/reorder.h"
 #include "common/flow/sendq.h"
 
@@ -16,10 +17,9 @@ void budget_init(struct budget *b, size_t limit_bytes, uint32_t sessions_max, ui
 	slab_init(&b->segments, sizeof(struct segment));
 	slab_init(&b->pieces, sizeof(struct piece));
 	slab_init(&b->runs, sizeof(struct run));
-	/* Half for what is received; first credits come out of it, though at most half of it
-	 * is set aside: sessions that use theirs at once also fill the pool, which says so. */
-	b->granted_bytes_max =
-		limit_bytes / 2 - (first < limit_bytes / 4 ? first : limit_bytes / 4);
+	/* Half for what is received; first credits come out of it. Sessions that are not there
+	 * yet have a quarter set aside at the most. */
+	b->granted_bytes_max = limit_bytes / 2 - min_u64(first, limit_bytes / 4);
 }
 
 void budget_done(struct budget *b)
@@ -29,6 +29,14 @@ void budget_done(struct budget *b)
 	slab_done(&b->pieces);
 	slab_done(&b->runs);
 	chunk_pool_done(&b->chunks);
+}
+
+size_t budget_allowance(const struct budget *b)
+{
+	size_t half = b->chunks.limit_bytes / 2, first = (size_t)b->sessions * b->first_credit;
+	size_t max = min_u64(b->granted_bytes_max, half - min_u64(first, half));
+
+	return max > b->granted_bytes ? (max - b->granted_bytes) / 8 : 0;
 }
 
 uint8_t *budget_fill_room(struct budget *b, size_t size_min, size_t *ret_size)

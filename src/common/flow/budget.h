@@ -1,9 +1,9 @@
 /* What one worker may keep in memory, and the pools it comes from.
  *
- * Received bytes are promised before they come (credit): the first credit of every session is
- * reserved by the number of sessions; what goes beyond it is counted here, and a new promise is
- * at most an eighth of what is left. So the sum of promises never passes half of the limit, no
- * promise is ever taken back, and a session can always move by its first credit. */
+ * Received bytes are promised before they come (credit): each session always has its first credit;
+ * what goes beyond it is counted here, and a new promise is at most an eighth of what is left of
+ * half the limit. No promise is ever taken back: when first credits take the place of what was
+ * promised beyond them, the sum is at most three quarters of the limit for a while. */
 #ifndef FLOW_BUDGET_H
 #define FLOW_BUDGET_H
 
@@ -50,10 +50,7 @@ static inline bool budget_is_exhausted(const struct budget *b)
 }
 
 /* How much may be promised now to one session beyond what it has. */
-static inline size_t budget_allowance(const struct budget *b)
-{
-	return (b->granted_bytes_max - b->granted_bytes) / 8;
-}
+size_t budget_allowance(const struct budget *b);
 
 /* Room of at least `size_min` bytes to read into: a place in the fill chunk, borrowed until the
  * next call. budget_fill_take turns the first `len` bytes of it into a slice with a reference. */

@@ -2,6 +2,7 @@
 #include "common/flow/reorder.h"
 
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 #include "common/flow/budget.h"
 
 #include <assert.h>
@@ -34,25 +35,24 @@ static bool is_copied(const struct budget *b, const struct slice *data)
 	return chunk_pool_is_short(&b->chunks) && data->len < data->chunk->size / 2;
 }
 
-/* Room for `len` bytes in the session's own chunk; each one is larger than the last, so that a
- * session that keeps little costs little. */
+/* The session's own chunk, with room for some of `len` bytes. A session that keeps little costs
+ * little: a new chunk is at most as large as what is held already. */
 static struct chunk *keep_room(struct reorder *r, struct budget *b, uint32_t len)
 {
 	struct chunk *c = r->keep;
-	size_t size = c ? 4 * (size_t)c->size : len;
+	uint64_t size = max_u64(r->held_bytes, len);
 
 	if (c && c->refs == 1)
 		c->fill = 0;
-	if (c && c->size - c->fill >= len)
+	if (c && c->fill < c->size)
 		return c;
-	if (size < len)
-		size = len;
 	chunk_unref(c);
-	r->keep = chunk_new(&b->chunks, size < CHUNK_LARGE ? size : CHUNK_LARGE);
+	r->keep = chunk_new(&b->chunks, min_u64(size, KEEP_CHUNK_BYTES));
 	return r->keep;
 }
 
-/* A slice of its own over the same bytes. */
+/* A slice of its own over the same bytes, or, when they are copied, over as many of the first as
+ * the chunk has room for. */
 static struct slice slice_keep(struct reorder *r, struct budget *b, const struct slice *data)
 {
 	struct slice kept = *data;
@@ -65,17 +65,19 @@ static struct slice slice_keep(struct reorder *r, struct budget *b, const struct
 	c = keep_room(r, b, data->len);
 	kept.chunk = chunk_ref(c);
 	kept.at = c->bytes + c->fill;
-	memcpy(kept.at, data->at, data->len);
-	c->fill += data->len;
+	kept.len = min_u32(data->len, c->size - c->fill);
+	memcpy(kept.at, data->at, kept.len);
+	c->fill += kept.len;
 	return kept;
 }
 
 /* Appends behind `*last`; bytes that are neighbours in memory become one piece. */
-static void pieces_append(struct reorder *r, struct piece **first, struct piece **last,
-			  struct budget *b, struct slice kept)
+static void piece_append(struct reorder *r, struct piece **first, struct piece **last,
+			 struct budget *b, struct slice kept)
 {
 	struct piece *p = *last, *added;
 
+	r->held_bytes += kept.len;
 	if (p && p->data.chunk == kept.chunk && p->data.at + p->data.len == kept.at) {
 		p->data.len += kept.len;
 		chunk_unref(kept.chunk);
@@ -89,6 +91,18 @@ static void pieces_append(struct reorder *r, struct piece **first, struct piece 
 	else
 		*first = added;
 	*last = added;
+}
+
+static void pieces_append(struct reorder *r, struct piece **first, struct piece **last,
+			  struct budget *b, struct slice part)
+{
+	while (part.len > 0) {
+		struct slice kept = slice_keep(r, b, &part);
+
+		piece_append(r, first, last, b, kept);
+		part.at += kept.len;
+		part.len -= kept.len;
+	}
 }
 
 /* ---- the treap of runs ---- */
@@ -210,7 +224,6 @@ static void take_over_runs(struct reorder *r, struct budget *b)
 static void insert_beyond_gap(struct reorder *r, struct budget *b, struct run *floor,
 			      uint64_t offset, const struct slice *part)
 {
-	struct slice kept = slice_keep(r, b, part);
 	struct run *run = floor && floor->end == offset ? floor : NULL;
 	struct run *above = treap_above(r->gaps, offset);
 
@@ -219,7 +232,7 @@ static void insert_beyond_gap(struct reorder *r, struct budget *b, struct run *f
 		*run = (struct run){.start = offset, .end = offset, .priority = next_priority(r)};
 		treap_insert(&r->gaps, run);
 	}
-	pieces_append(r, &run->first, &run->last, b, kept);
+	pieces_append(r, &run->first, &run->last, b, *part);
 	run->end += part->len;
 	if (above && above->start == run->end) {
 		treap_remove(&r->gaps, above);
@@ -238,7 +251,7 @@ static void insert_part(struct reorder *r, struct budget *b, struct run *floor, 
 		insert_beyond_gap(r, b, floor, offset, part);
 		return;
 	}
-	pieces_append(r, &r->first, &r->last, b, slice_keep(r, b, part));
+	pieces_append(r, &r->first, &r->last, b, *part);
 	r->next += part->len;
 	if (r->gaps)
 		take_over_runs(r, b);
@@ -301,6 +314,7 @@ void reorder_consume(struct reorder *r, struct budget *b, uint64_t len)
 {
 	assert(len <= r->next - r->consumed);
 	r->consumed += len;
+	r->held_bytes -= len;
 	while (len > 0) {
 		struct piece *p = r->first;
 
@@ -351,5 +365,6 @@ void reorder_clear(struct reorder *r, struct budget *b)
 	r->first = r->last = NULL;
 	r->gaps = NULL;
 	r->piece_count = 0;
+	r->held_bytes = 0;
 	r->keep = NULL;
 }

@@ -35,6 +35,7 @@ struct reorder {
 	uint64_t fin_offset;	    /* UINT64_MAX while unknown */
 	struct piece *first, *last; /* [consumed, next) */
 	struct run *gaps;	    /* what lies beyond a gap */
+	uint64_t held_bytes;	    /* in all runs */
 	struct chunk *keep;	    /* small pieces are copied into it */
 	uint32_t piece_count;	    /* in all runs */
 	uint64_t told;		    /* reorder_ranges goes on above it */

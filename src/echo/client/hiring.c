@@ -8,15 +8,10 @@
 #include "echo/common/capacity.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 /* How often we look at the memory that is left: at 30,000 connections a second, of 10 KB each in
  * the kernel, 15 MB are gone meanwhile; at 5,000 processes of 200 KB, 50. */
 #define LOOK_NS (50 * NS_PER_MS)
-/* The server's end of a connection over loopback is watched, too; and libuv abort()s when epoll has
- * no more. */
-#define WATCHES_ENDS 2u
 
 struct hiring {
 	struct crew *crew;
@@ -40,25 +35,10 @@ static uint32_t capacity_of(const struct plan *plan)
 	return min_u32(capacity_of_process(models[plan->model], 1), PLAN_WORKER_CONNECTIONS_MAX);
 }
 
-/* Of epoll, in all processes of this user; UINT64_MAX: no such limit. */
-static uint64_t watches_max(void)
-{
-	FILE *file = fopen("/proc/sys/fs/epoll/max_user_watches", "re");
-	char line[32];
-	uint64_t max = UINT64_MAX;
-
-	if (!file)
-		return max;
-	if (fgets(line, sizeof(line), file))
-		max = strtoull(line, NULL, 10);
-	fclose(file);
-	return max;
-}
-
 static void init(struct hiring *h, struct crew *c)
 {
 	const struct plan *plan = c->plan;
-	uint64_t watches = plan->model == MODEL_EVENT ? watches_max() / WATCHES_ENDS : UINT64_MAX;
+	uint64_t watches = plan->model == MODEL_EVENT ? capacity_of_watches() : UINT64_MAX;
 	uint64_t asked = plan->connections == PLAN_UNLIMITED ? UINT64_MAX : plan->connections;
 	uint64_t needed;
 

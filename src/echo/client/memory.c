@@ -3,9 +3,7 @@
 
 #include "echo/common/process.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,20 +15,9 @@
 #define SETTLE_PAUSE_NS 50000000l
 #define SETTLE_LOOKS_MAX 40
 
-/* The number behind a name like "MemAvailable:", in bytes; -1 when there is none. */
 static int64_t look_up(const char *name)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
-	char line[128];
-	int64_t kib = -1;
-
-	if (!file)
-		return -1;
-	while (kib < 0 && fgets(line, sizeof(line), file))
-		if (strncmp(line, name, strlen(name)) == 0)
-			kib = strtoll(line + strlen(name), NULL, 10);
-	fclose(file);
-	return kib < 0 ? -1 : kib * 1024;
+	return process_bytes_in("/proc/meminfo", name);
 }
 
 static int64_t available(void)

@@ -174,26 +174,6 @@ static enum plan_result set_host(struct plan *plan)
 	return PLAN_RUN;
 }
 
-static enum plan_result set_port(struct draft *d)
-{
-	uint32_t port;
-	enum plan_result result = set_count("port", 1, UINT16_MAX, &port);
-
-	if (result == PLAN_RUN)
-		d->port = (uint16_t)port;
-	return result;
-}
-
-static enum plan_result set_server_pid(struct plan *plan)
-{
-	uint32_t pid;
-	enum plan_result result = set_count("server-pid", 1, INT32_MAX, &pid);
-
-	if (result == PLAN_RUN)
-		plan->server_pid = (pid_t)pid;
-	return result;
-}
-
 static enum plan_result set_option(int c, char **argv, struct draft *d, struct plan *plan)
 {
 	switch (c) {
@@ -204,7 +184,7 @@ static enum plan_result set_option(int c, char **argv, struct draft *d, struct p
 	case 'H':
 		return set_host(plan);
 	case 'p':
-		return set_port(d);
+		return set_count("port", 1, UINT16_MAX, &d->port);
 	case 'n':
 		d->has_connections = true;
 		return set_share("connections", "max", 1, &plan->connections);
@@ -231,7 +211,7 @@ static enum plan_result set_option(int c, char **argv, struct draft *d, struct p
 	case 'w':
 		return set_count("workers", 1, PLAN_WORKERS_MAX, &plan->workers);
 	case OPTION_SERVER_PID:
-		return set_server_pid(plan);
+		return set_count("server-pid", 1, INT32_MAX, &d->server_pid);
 	case 'j':
 		plan->is_json = true;
 		return PLAN_RUN;

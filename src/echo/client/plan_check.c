@@ -54,10 +54,11 @@ enum plan_result plan_check(const struct draft *d, struct plan *plan)
 				 test_name(plan->test));
 	if (plan->workers > plan->connections)
 		return fail_plan("--workers %u: more than connections", plan->workers);
+	plan->server_pid = (pid_t)d->server_pid;
 	if (plan->server_pid && kill(plan->server_pid, 0) < 0 && errno == ESRCH)
 		return fail_plan("--server-pid %d: there is no such process",
 				 (int)plan->server_pid);
-	if (net_resolve(plan->host, d->port, &plan->server, why))
+	if (net_resolve(plan->host, (uint16_t)d->port, &plan->server, why))
 		return fail_plan("--host %s", why);
 	return check_sources(d, plan);
 }

@@ -8,7 +8,8 @@
 /* What is not yet part of the plan. */
 struct draft {
 	const char *sources, *source_dev; /* NULL: not given */
-	uint16_t port;
+	uint32_t port;
+	uint32_t server_pid; /* 0: not given */
 	bool has_model, has_test, has_connections;
 };
 

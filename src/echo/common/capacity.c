@@ -5,7 +5,6 @@
 #include "echo/common/process.h"
 
 #include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,14 +24,14 @@ static uint64_t read_number(const char *path, uint64_t otherwise)
 {
 	FILE *file = fopen(path, "re");
 	char line[32];
-	uint64_t value = 0;
+	uint64_t value = otherwise;
 
 	if (!file)
 		return otherwise;
 	if (fgets(line, sizeof(line), file))
 		value = strtoull(line, NULL, 10);
 	fclose(file);
-	return value ? value : otherwise;
+	return value;
 }
 
 static uint64_t less(uint64_t all, uint64_t reserved)
@@ -52,12 +51,15 @@ static uint64_t threads_most(void)
 	return less(maps, MAPS_RESERVED) / MAPS_PER_THREAD;
 }
 
-static uint64_t watches_share(unsigned sharers)
+uint64_t capacity_of_watches(void)
 {
 	/* A kernel without the file has no such limit. */
-	uint64_t all = read_number("/proc/sys/fs/epoll/max_user_watches", UINT64_MAX);
+	return read_number("/proc/sys/fs/epoll/max_user_watches", UINT64_MAX) / WATCHES_ENDS;
+}
 
-	return less(all / WATCHES_ENDS / sharers, WATCHES_RESERVED);
+static uint64_t watches_share(unsigned sharers)
+{
+	return less(capacity_of_watches() / sharers, WATCHES_RESERVED);
 }
 
 unsigned capacity_of_process(enum capacity_model model, unsigned sharers)

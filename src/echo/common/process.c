@@ -1,11 +1,12 @@
 /* Worker processes and what they share: see process.h. */
 #include "echo/common/process.h"
 
+#include "common/base/limits.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define KIB_BYTES 1024u
 
 static void begin_child(pid_t parent)
 {
@@ -89,34 +88,33 @@ unsigned process_files_open(void)
 	return count > 3 ? count - 3 : 0; /* ".", ".." and the folder's own */
 }
 
-/* The number of KiB behind a name like "Pss:" in a file of /proc; -1 when there is none. */
-static long kib_in(const char *path, const char *name)
+int64_t process_bytes_in(const char *path, const char *name)
 {
 	FILE *file = fopen(path, "re");
 	char line[256];
-	long kib = -1;
+	int64_t kib = -1;
 
 	if (!file)
 		return -1;
 	while (kib < 0 && fgets(line, sizeof(line), file))
 		if (strncmp(line, name, strlen(name)) == 0)
-			kib = strtol(line + strlen(name), NULL, 10);
+			kib = strtoll(line + strlen(name), NULL, 10);
 	fclose(file);
-	return kib;
+	return kib < 0 ? -1 : kib * KIB;
 }
 
 static size_t memory_of(pid_t pid)
 {
 	char path[64];
-	long kib;
+	int64_t bytes;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
-	kib = kib_in(path, "Pss:");
-	if (kib < 0) {
+	bytes = process_bytes_in(path, "Pss:");
+	if (bytes < 0) {
 		snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-		kib = kib_in(path, "VmRSS:");
+		bytes = process_bytes_in(path, "VmRSS:");
 	}
-	return kib < 0 ? 0 : (size_t)kib * KIB_BYTES;
+	return bytes < 0 ? 0 : (size_t)bytes;
 }
 
 /* Children of ours are forked by main threads only, and belong to these. */

@@ -3,6 +3,7 @@
 #define ECHO_PROCESS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* fork(2) with a channel: SOCK_SEQPACKET, non-blocking at the parent's end, blocking at the
@@ -20,6 +21,8 @@ unsigned process_raise_files(void);
 /* How many descriptors are open. */
 unsigned process_files_open(void);
 
+/* What a file of /proc says in KiB behind a name like "Pss:", in bytes; -1 when it says nothing. */
+int64_t process_bytes_in(const char *path, const char *name);
 /* Proportional resident memory (Pss; Rss where there is no right to Pss) of a process and all of
  * its descendants, in bytes. Processes that end meanwhile count 0. */
 size_t process_tree_memory(pid_t pid);

@@ -112,18 +112,22 @@ static void test_spares_are_bounded(void **state)
 	assert_int_equal(pool->free_count[0], CHUNK_SPARES);
 }
 
-static void test_short_above_half_full_at_limit(void **state)
+static void test_short_above_an_eighth_full_at_limit(void **state)
 {
 	struct chunk_pool *pool = *state;
 	struct chunk *chunks[LIMIT_BYTES / CHUNK_LARGE];
-	struct chunk *small;
+	struct chunk *eighth[LIMIT_BYTES / 8 / (16 * KIB)], *small;
 
-	chunks[0] = chunk_new(pool, CHUNK_LARGE);
-	chunks[1] = chunk_new(pool, CHUNK_LARGE);
-	assert_false(chunk_pool_is_short(pool)); /* half, not more */
+	for (size_t i = 0; i < LIMIT_BYTES / 8 / (16 * KIB); i++)
+		eighth[i] = chunk_new(pool, 16 * KIB);
+	assert_false(chunk_pool_is_short(pool)); /* an eighth, not more */
 	small = chunk_new(pool, 1);
 	assert_true(chunk_pool_is_short(pool));
 	chunk_unref(small);
+	for (size_t i = 0; i < LIMIT_BYTES / 8 / (16 * KIB); i++)
+		chunk_unref(eighth[i]);
+	chunks[0] = chunk_new(pool, CHUNK_LARGE);
+	chunks[1] = chunk_new(pool, CHUNK_LARGE);
 	chunks[2] = chunk_new(pool, CHUNK_LARGE);
 	assert_false(chunk_pool_is_full(pool));
 	chunks[3] = chunk_new(pool, CHUNK_LARGE);
@@ -146,7 +150,7 @@ int main(void)
 		TEST(test_used_bytes_follow_references),
 		TEST(test_last_given_back_is_first_reused),
 		TEST(test_spares_are_bounded),
-		TEST(test_short_above_half_full_at_limit),
+		TEST(test_short_above_an_eighth_full_at_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

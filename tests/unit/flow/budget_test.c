@@ -54,6 +54,23 @@ static void a_promise_is_an_eighth_of_what_is_left(void **state)
 	assert_true(budget_allowance(b) == 0);
 }
 
+/* Sessions that are there have their first credit out of the same half. */
+static void first_credits_in_use_are_not_promised_again(void **state)
+{
+	struct budget *b = *state;
+
+	b->sessions = 1024;
+	assert_int_equal(budget_allowance(b), 2 * MIB);
+	b->sessions = 1536;
+	assert_int_equal(budget_allowance(b), MIB);
+	b->granted_bytes = 9 * MIB;
+	assert_int_equal(budget_allowance(b), 0);
+	b->sessions = 1000000;
+	assert_int_equal(budget_allowance(b), 0);
+	b->sessions = 0;
+	b->granted_bytes = 0;
+}
+
 static struct slice read_some(struct budget *b, size_t len, uint8_t fill)
 {
 	size_t size;
@@ -106,6 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(half_is_promised_less_the_first_credits),
+		test(first_credits_in_use_are_not_promised_again),
 		test(a_promise_is_an_eighth_of_what_is_left),
 		test(small_reads_share_a_chunk),
 		test(a_chunk_with_too_little_room_is_left_to_its_slices),
