@@ -13,7 +13,7 @@
 /* Below it the header is over 0.6 %, above it a frame takes 8 ms of a 1 Gbit/s link. */
 #define FRAME_PAYLOAD_MIN (4u * KIB)
 #define FRAME_PAYLOAD_MAX (1u * MIB)
-/* The largest payload of any frame but DATA: an ACK with 32 ranges is 524 bytes, an OPEN with
+/* The largest payload of any frame but DATA: an ACK with 32 ranges is 528 bytes, an OPEN with
  * two 255-byte names 518. */
 #define FRAME_CONTROL_MAX 1024u
 /* Proxies in a row; a HELLO that has crossed so many is going in a circle. */

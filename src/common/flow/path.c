@@ -35,9 +35,9 @@ const char *path_state_name(enum path_state s)
 
 void path_restart(struct path *p)
 {
-	p->rate = (struct bucket_max){0};
+	p->rate = (struct window_max){0};
 	p->rate_Bps = 0;
-	p->rtt_us = p->rttvar_us = 0;
+	p->rtt_us = p->rttvar_us = p->back_us = 0;
 	p->full_Bps = p->round_us = p->full_count = 0;
 	p->late_us = p->late_bytes = 0;
 	p->longer_us = p->drain_until_us = 0;
@@ -52,7 +52,7 @@ uint64_t path_base_us(const struct path *p)
 
 uint64_t path_return_us(const struct path *p, uint32_t len)
 {
-	uint64_t rtt_us = path_base_us(p);
+	uint64_t rtt_us = path_base_us(p) + p->back_us;
 
 	if (p->rate_Bps == 0)
 		return rtt_us;
@@ -62,22 +62,6 @@ uint64_t path_return_us(const struct path *p, uint32_t len)
 uint64_t path_slack_us(const struct path *p)
 {
 	return LATE_SLACK_MS * US_PER_MS + min_u64(2 * p->rttvar_us, p->base_rtt_us / 4);
-}
-
-static uint64_t bucket_best(const struct bucket_max *b)
-{
-	return max_u64(b->now, b->before);
-}
-
-/* Takes a sample; the window is between one and two `window_us`. */
-static void bucket_push(struct bucket_max *b, uint64_t sample, uint64_t window_us, uint64_t now_us)
-{
-	if (now_us >= b->rotate_us) {
-		b->before = now_us < b->rotate_us + window_us ? b->now : 0;
-		b->now = 0;
-		b->rotate_us = now_us + window_us;
-	}
-	b->now = max_u64(b->now, sample);
 }
 
 static uint64_t rate_window_us(const struct path *p)
@@ -116,16 +100,17 @@ static void update_limits(struct path *p, uint64_t now_us)
 	 * be starved. */
 	uint64_t rtt_us = max_u64(p->base_rtt_us, p->hop_base_rtt_us);
 	uint64_t bdp_bytes = p->rate_Bps * rtt_us / US_PER_S;
-	uint64_t queue_bytes = queue_bytes_of(p, bdp_bytes);
+	uint64_t back_bytes = p->rate_Bps * p->back_us / US_PER_S;
+	uint64_t full_bytes = bdp_bytes + back_bytes + queue_bytes_of(p, bdp_bytes);
 	uint64_t floor_bytes =
 		min_u64(p->rate_Bps * PATH_CAP_FLOOR_MS / 1000, PATH_CAP_FLOOR_BYTES_MAX);
 	uint64_t frame_bytes = p->rate_Bps * PATH_FRAME_MS / 1000;
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
 	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
-	p->cap_bytes = max_u64(bdp_bytes + queue_bytes, floor_bytes);
-	if (look_whether_to_drain(p, bdp_bytes + queue_bytes > floor_bytes, now_us))
-		p->cap_bytes = bdp_bytes - bdp_bytes / 4;
+	p->cap_bytes = max_u64(full_bytes, floor_bytes);
+	if (look_whether_to_drain(p, full_bytes > floor_bytes, now_us))
+		p->cap_bytes = bdp_bytes - bdp_bytes / 4 + back_bytes;
 	p->cap_bytes = max_u64(p->cap_bytes, 2 * (uint64_t)p->frame_bytes);
 }
 
@@ -162,16 +147,16 @@ static uint64_t distance(uint64_t a, uint64_t b)
 
 static void keep_base(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
-	bucket_push(&p->rtt_inverse, UINT64_MAX - rtt_us, PATH_RTT_WINDOW_MS * US_PER_MS, now_us);
-	p->base_rtt_us = UINT64_MAX - bucket_best(&p->rtt_inverse);
+	window_push(&p->rtt_inverse, UINT64_MAX - rtt_us, PATH_RTT_WINDOW_MS * US_PER_MS, now_us);
+	p->base_rtt_us = UINT64_MAX - window_best(&p->rtt_inverse);
 	if (rtt_us > p->base_rtt_us + p->base_rtt_us / 8)
 		return;
 	p->near_us = now_us;
 	p->drain_until_us = 0;
 }
 
-/* RFC 6298, 2.2 and 2.3. */
-static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t now_us)
+/* RFC 6298, 2.2 and 2.3. Of `rtt_us`, `back_us` were not needed. */
+static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t back_us, uint64_t now_us)
 {
 	if (p->rtt_us == 0) {
 		p->rtt_us = rtt_us;
@@ -180,7 +165,7 @@ static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t now_us)
 		p->rttvar_us = (3 * p->rttvar_us + distance(p->rtt_us, rtt_us)) / 4;
 		p->rtt_us = (7 * p->rtt_us + rtt_us) / 8;
 	}
-	keep_base(p, rtt_us, now_us);
+	keep_base(p, rtt_us - back_us, now_us);
 }
 
 /* The base RTT does not hold any more when nothing has been near it for so long, although what we
@@ -202,7 +187,7 @@ static void look_whether_longer(struct path *p, uint64_t rtt_us, uint64_t now_us
 	if (now_us < p->longer_us + 2 * rate_window_us(p) + PATH_LONGER_MS * US_PER_MS)
 		return;
 	p->longer_us = 0;
-	p->rtt_inverse = (struct bucket_max){0};
+	p->rtt_inverse = (struct window_max){0};
 	keep_base(p, p->longer_rtt_us, now_us);
 	p->full_Bps = p->full_count = 0;
 }
@@ -211,7 +196,7 @@ static void look_whether_longer(struct path *p, uint64_t rtt_us, uint64_t now_us
  * the pace. */
 static void look_whether_full(struct path *p, bool is_app_limited, uint64_t now_us)
 {
-	uint64_t swollen_us = p->base_rtt_us * 3 / 2 + PATH_CAP_FLOOR_MS * US_PER_MS;
+	uint64_t swollen_us = p->base_rtt_us * 3 / 2 + PATH_CAP_FLOOR_MS * US_PER_MS + p->back_us;
 
 	if (now_us < p->round_us + p->rtt_us)
 		return;
@@ -244,8 +229,8 @@ static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t s
 	 * single small frame would keep the path from ever showing what it can. */
 	if (mark->is_app_limited && (p->rate_Bps == 0 || rate_Bps <= p->rate_Bps))
 		return;
-	bucket_push(&p->rate, rate_Bps, rate_window_us(p), now_us);
-	p->rate_Bps = bucket_best(&p->rate);
+	window_push(&p->rate, rate_Bps, rate_window_us(p), now_us);
+	p->rate_Bps = window_best(&p->rate);
 }
 
 void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, uint64_t sent_us,
@@ -264,7 +249,7 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
 	sample_rate(p, mark, sent_us, now_us);
 }
 
-void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
+void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t back_us, uint64_t now_us)
 {
 	uint64_t rtt_us = now_us - p->ack_sent_us;
 
@@ -272,7 +257,9 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us)
 		return;
 	p->ack_sent_us = 0;
 	rtt_us = rtt_us > ack_delay_us ? rtt_us - ack_delay_us : 1;
-	sample_rtt(p, rtt_us, now_us);
+	back_us = min_u64(back_us, rtt_us - 1);
+	p->back_us = (7 * p->back_us + back_us) / 8;
+	sample_rtt(p, rtt_us, back_us, now_us);
 	look_whether_full(p, p->ack_is_app_limited, now_us);
 	if (p->rate_Bps == 0)
 		return;
@@ -337,7 +324,7 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 	p->probe_back_us = now_us;
 	if (p->late_us)
 		take_late(p, now_us - rtt_us, now_us);
-	sample_rtt(p, p->probe_rtt_us, now_us);
+	sample_rtt(p, p->probe_rtt_us, 0, now_us);
 	if (p->rate_Bps == 0 && p->base_rtt_us > PATH_FAR_MS * US_PER_MS)
 		start_far(p);
 }

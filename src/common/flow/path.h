@@ -9,6 +9,7 @@
 #define FLOW_PATH_H
 
 #include "common/base/list.h"
+#include "common/flow/window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,11 +35,6 @@ struct rate_mark {
 	bool is_app_limited;
 };
 
-struct bucket_max {
-	uint64_t now, before;
-	uint64_t rotate_us;
-};
-
 struct path {
 	struct tunnel *tunnel;
 	void *user;	/* the environment's subflow; NULL when GONE */
@@ -60,11 +56,12 @@ struct path {
 	uint64_t hop_base_rtt_us; /* the least of its TCP connection; set by the environment */
 	uint64_t rtt_us;	  /* smoothed, RFC 6298 */
 	uint64_t rttvar_us;
+	uint64_t back_us;  /* of it, what ACKs lose on their way back (wayback.h); smoothed */
 	uint64_t heard_us; /* when the last frame came on it */
 
 	/* estimator */
-	struct bucket_max rate;
-	struct bucket_max rtt_inverse; /* max of -rtt: the minimum, by the same code */
+	struct window_max rate;
+	struct window_max rtt_inverse; /* max of -rtt: the minimum, by the same code */
 	uint64_t delivered_bytes, first_sent_us;
 	uint64_t delivered_us;	       /* when the last whole segment was, or a burst began, */
 	uint64_t delivered_then_bytes; /* and delivered_bytes at that time */
@@ -168,8 +165,8 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, uint64_t sent_us,
 		   uint64_t now_us);
 /* Takes the RTT of the newest of them: the others may have waited at the other end longer than the
- * ACK says. */
-void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t now_us);
+ * ACK says. `back_us`: what the ACK lost on its way, see wayback.h. */
+void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t back_us, uint64_t now_us);
 
 /* Bytes were acknowledged that had been sent before on another path, and last on this one. It
  * lives, most likely; but the other may have brought them, so that nothing is measured, and nothing

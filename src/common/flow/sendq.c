@@ -244,7 +244,7 @@ static int ack_ranges(struct sendq *q, struct budget *b, const struct ack_info *
 }
 
 int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struct ack_info *ack,
-		 uint64_t now_us)
+		 uint64_t back_us, uint64_t now_us)
 {
 	int count = 0;
 
@@ -260,7 +260,7 @@ int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struc
 	if (ack->range_count > 0)
 		count += ack_ranges(q, b, ack, now_us);
 	for (; q->touched; q->touched &= q->touched - 1)
-		path_end_ack(lowest_path(q, q->touched), ack->delay_us, now_us);
+		path_end_ack(lowest_path(q, q->touched), ack->delay_us, back_us, now_us);
 	return count;
 }
 

@@ -71,10 +71,11 @@ struct segment *sendq_resend(struct sendq *q, struct path *p, uint64_t now_us);
 /* One more copy of a segment that is not lost goes out on `p`, which does not carry it yet. */
 void segment_copy(struct segment *s, struct path *p, uint64_t now_us);
 
-/* Acknowledges: frees what is covered, gives samples to the paths. How many segments that were, or
- * -EPROTO when it acknowledges what was never sent: then nothing has changed. */
+/* Acknowledges: frees what is covered, gives samples to the paths. `back_us` as in path_end_ack. How
+ * many segments that were, or -EPROTO when it acknowledges what was never sent: then nothing has
+ * changed. */
 int sendq_on_ack(struct sendq *q, struct budget *b, uint64_t offset, const struct ack_info *ack,
-		 uint64_t now_us);
+		 uint64_t back_us, uint64_t now_us);
 
 /* All that `p` carries is lost there. What no other path of the set `alive` carries either must be
  * sent again. Returns how many segments that are. */

@@ -67,6 +67,7 @@ void tunnel_renew(struct tunnel *t, const struct tunnel_id *id, enum reset_code 
 {
 	assert(t->path_count == 0);
 	t->config.id = *id;
+	t->wayback = (struct wayback){0}; /* another clock */
 	list_for_each_safe(node, &t->sessions_all) {
 		struct session *s = container_of(node, struct session, all_node);
 

@@ -16,6 +16,7 @@
 #include "common/flow/path.h"
 #include "common/flow/scheduler.h"
 #include "common/flow/session.h"
+#include "common/flow/wayback.h"
 #include "common/wire/frame.h"
 
 #include <sys/types.h>
@@ -83,6 +84,7 @@ struct tunnel {
 	uint64_t progress_us;	/* when anything was last acknowledged for the first time */
 	uint64_t rescue_bytes;	/* so many may be sent again on suspicion */
 	uint64_t probe_token;	/* of the last probe */
+	struct wayback wayback; /* of the other end's ACKs */
 	bool has_path;		/* that carries new bytes, or will again */
 	uint64_t pathless_us;	/* since when there is none; NEVER_US: there is, or it is told */
 	uint64_t timed_next_us; /* the next look at `timed` */

@@ -206,13 +206,15 @@ static int on_ack(struct tunnel *t, const struct frame *head, const uint8_t *con
 	struct session *s = idmap_get(&t->sessions, head->session);
 	struct ack_info ack;
 	int err = ack_decode(head, control, head->len, &ack), count;
+	uint64_t back_us;
 
 	if (err < 0)
 		return err;
+	back_us = wayback_take(&t->wayback, ack.clock_us, now_us);
 	if (!s)
 		return 0;
 	open_is_acked(s);
-	count = sendq_on_ack(&s->out, t->budget, head->offset, &ack, now_us);
+	count = sendq_on_ack(&s->out, t->budget, head->offset, &ack, back_us, now_us);
 	if (count < 0) {
 		session_fail(s, RESET_PROTOCOL, "acknowledges what was not sent", now_us);
 		return 0;

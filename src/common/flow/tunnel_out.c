@@ -137,6 +137,7 @@ static void send_ack(struct session *s, struct path *p, uint64_t now_us)
 	head.offset = reorder_ack_offset(&s->in);
 	ack.credit = s->granted;
 	ack.delay_us = s->newest_us ? (uint32_t)(now_us - s->newest_us) : 0;
+	ack.clock_us = (uint32_t)now_us;
 	ack.range_count = reorder_ranges(&s->in, ack.ranges, ACK_RANGES_MAX);
 	head.len = (uint32_t)ack_encode(&ack, payload, sizeof(payload));
 	s->announced = s->granted;

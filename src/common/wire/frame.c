@@ -14,7 +14,7 @@
 #define HELLO_BYTES 47
 #define HELLO_ACK_BYTES 69
 #define ADDRESS_MAX (1 + 1 + 255 + 2)
-#define ACK_FIXED_BYTES 12
+#define ACK_FIXED_BYTES 16
 #define ACK_RANGE_BYTES 16
 #define RESET_FIXED_BYTES 4
 #define RESET_REASON_MAX (sizeof(((struct reset_info *)0)->reason) - 1)
@@ -382,6 +382,7 @@ size_t ack_encode(const struct ack_info *a, uint8_t *out, size_t size)
 	writer_init(&w, out, size);
 	writer_u64(&w, a->credit);
 	writer_u32(&w, a->delay_us);
+	writer_u32(&w, a->clock_us);
 	for (uint32_t i = 0; i < a->range_count; i++) {
 		writer_u64(&w, a->ranges[i].start);
 		writer_u64(&w, a->ranges[i].end);
@@ -410,6 +411,7 @@ int ack_decode(const struct frame *head, const uint8_t *in, size_t len, struct a
 	reader_init(&r, in, len);
 	a.credit = reader_u64(&r);
 	a.delay_us = reader_u32(&r);
+	a.clock_us = reader_u32(&r);
 	a.range_count = (uint32_t)range_count;
 	for (uint32_t i = 0; i < a.range_count; i++) {
 		struct range *range = &a.ranges[i];

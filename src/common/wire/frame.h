@@ -128,11 +128,12 @@ struct ack_info {
 	/* header.offset: all below is held in order or delivered */
 	uint64_t credit;   /* highest offset that the peer may send, exclusive */
 	uint32_t delay_us; /* from the newest byte acknowledged to this ACK */
+	uint32_t clock_us; /* when it was sent: its sender's clock, the lower 32 bits */
 	uint32_t range_count;
 	struct range ranges[ACK_RANGES_MAX]; /* ascending, disjoint, above header.offset */
 };
 
-#define ACK_PAYLOAD_MAX (12 + 16 * ACK_RANGES_MAX)
+#define ACK_PAYLOAD_MAX (16 + 16 * ACK_RANGES_MAX)
 
 size_t ack_encode(const struct ack_info *a, uint8_t *out, size_t size);
 int ack_decode(const struct frame *head, const uint8_t *in, size_t len, struct ack_info *ret);

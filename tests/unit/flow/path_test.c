@@ -30,6 +30,7 @@ struct line {
 	struct path path;
 	uint64_t now_us, free_us; /* when the link has sent all that it has */
 	uint64_t rate_Bps, rtt_us;
+	uint64_t back_us; /* what its acknowledgements wait for on their way */
 	struct flight flights[FLIGHTS];
 	size_t first, count;
 	uint64_t inflight_max;
@@ -56,7 +57,7 @@ static void line_send(struct line *l, uint32_t len)
 	if (l->free_us < l->now_us)
 		l->free_us = l->now_us;
 	l->free_us += len * US_PER_S / l->rate_Bps;
-	f->acked_us = l->free_us + l->rtt_us;
+	f->acked_us = l->free_us + l->rtt_us + l->back_us;
 }
 
 /* Time goes on to the next acknowledgement. */
@@ -69,7 +70,7 @@ static void line_ack(struct line *l)
 	l->first = (l->first + 1) % FLIGHTS;
 	l->count--;
 	path_on_acked(&l->path, f->len, &f->mark, f->sent_us, l->now_us);
-	path_end_ack(&l->path, 0, l->now_us);
+	path_end_ack(&l->path, 0, l->back_us, l->now_us);
 }
 
 /* As much as the path allows, for so long. */
@@ -149,8 +150,25 @@ static void a_busy_path_keeps_its_base(void **state)
 	assert_near(l.path.delivered_bytes - before, 100 * l.rate_Bps, 1);
 }
 
-/* As when the acknowledgements begin to queue behind bytes of the other direction. */
-static void a_longer_way_back_does_not_shrink_the_cap_for_good(void **state)
+/* Acknowledgements queue behind bytes of the other direction as soon as the path is there. */
+static void a_busy_way_back_does_not_hold_the_rate_down(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 6250000, MS(10));
+	l.back_us = MS(10);
+	line_run(&l, US_PER_S / 2);
+	assert_near(l.path.rate_Bps, l.rate_Bps, 2);
+	assert_true(l.path.base_rtt_us < MS(20));
+	assert_near(l.path.cap_bytes, (MS(20) + MS(15) / 2) * l.rate_Bps / US_PER_S, 10);
+	l.back_us = 0;
+	line_run(&l, US_PER_S / 2);
+	assert_near(l.path.cap_bytes, (MS(10) + MS(15) / 2) * l.rate_Bps / US_PER_S, 10);
+}
+
+/* As on a route that has changed. */
+static void a_longer_way_does_not_shrink_the_cap_for_good(void **state)
 {
 	static struct line l;
 
@@ -267,7 +285,7 @@ static void bytes_sent_twice_give_no_sample(void **state)
 	path_on_sent(&p, 1000, START_US, &mark);
 	p.inflight_bytes = 0;
 	path_on_acked_again(&p, START_US + MS(50));
-	path_end_ack(&p, 0, START_US + MS(50));
+	path_end_ack(&p, 0, 0, START_US + MS(50));
 	assert_true(p.progress_us == START_US + MS(50));
 	assert_int_equal(p.rate_Bps, 0);
 	assert_int_equal(p.base_rtt_us, 0);
@@ -281,7 +299,7 @@ static void exchange(struct path *p, uint64_t now_us, uint64_t rtt_us, uint32_t 
 
 	path_on_sent(p, 1000, now_us, &mark);
 	path_on_acked(p, 1000, &mark, now_us, now_us + rtt_us);
-	path_end_ack(p, delay_us, now_us + rtt_us);
+	path_end_ack(p, delay_us, 0, now_us + rtt_us);
 }
 
 static void the_acks_own_delay_is_no_rtt(void **state)
@@ -372,7 +390,7 @@ static void limits_follow_from_rate_and_rtt(void **state)
 		path_on_app_limited(&p);
 		path_on_sent(&p, 0, START_US, &mark);
 		path_on_acked(&p, 0, &mark, START_US, later_us);
-		path_end_ack(&p, 0, later_us);
+		path_end_ack(&p, 0, 0, later_us);
 		assert_int_equal(p.frame_bytes, cases[i].frame_bytes);
 		assert_int_equal(p.cap_bytes, cases[i].cap_bytes);
 	}
@@ -488,7 +506,8 @@ int main(void)
 		cmocka_unit_test(a_link_is_measured),
 		cmocka_unit_test(in_flight_is_bounded_by_the_cap),
 		cmocka_unit_test(a_busy_path_keeps_its_base),
-		cmocka_unit_test(a_longer_way_back_does_not_shrink_the_cap_for_good),
+		cmocka_unit_test(a_busy_way_back_does_not_hold_the_rate_down),
+		cmocka_unit_test(a_longer_way_does_not_shrink_the_cap_for_good),
 		cmocka_unit_test(a_link_that_has_become_slower_is_not_longer),
 		cmocka_unit_test(a_slower_link_is_believed_after_the_window),
 		cmocka_unit_test(samples_of_an_idle_application_do_not_lower_the_rate),

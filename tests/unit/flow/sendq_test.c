@@ -74,7 +74,7 @@ static int ack(struct fixture *f, uint64_t offset, uint64_t range_start, uint64_
 		.ranges = {{range_start, range_end}},
 	};
 
-	int count = sendq_on_ack(&f->q, &f->budget, offset, &info, NOW + 10000);
+	int count = sendq_on_ack(&f->q, &f->budget, offset, &info, 0, NOW + 10000);
 
 	return count < 0 ? count : 0;
 }
@@ -197,10 +197,10 @@ static void credit_only_grows(void **state)
 	struct fixture *f = *state;
 	struct ack_info info = {.credit = 2000000};
 
-	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 0, &info, NOW), 0);
+	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 0, &info, 0, NOW), 0);
 	assert_int_equal(f->q.credit, 2000000);
 	info.credit = 1500000;
-	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 0, &info, NOW), 0);
+	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 0, &info, 0, NOW), 0);
 	assert_int_equal(f->q.credit, 2000000);
 }
 
@@ -231,7 +231,7 @@ static void several_ranges_at_once(void **state)
 
 	for (int i = 0; i < 8; i++)
 		push(f, 0, 100, false);
-	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 100, &info, NOW), 5);
+	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 100, &info, 0, NOW), 5);
 	sendq_path_lost(&f->q, &f->paths[0], BOTH);
 	assert_resent(f, 1, 3, (uint64_t[]){100, 200, 500});
 }
@@ -358,7 +358,7 @@ static void what_was_never_sent_cannot_be_acknowledged(void **state)
 	push(f, 0, 100, false);
 	assert_int_equal(ack(f, 101, 0, 0), -EPROTO);
 	assert_int_equal(ack(f, 0, 50, 101), -EPROTO);
-	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 101, &generous, NOW), -EPROTO);
+	assert_int_equal(sendq_on_ack(&f->q, &f->budget, 101, &generous, 0, NOW), -EPROTO);
 	assert_int_equal(f->q.credit, 1000000);
 	assert_int_equal(f->q.acked, 0);
 	assert_int_equal(f->paths[0].inflight_bytes, 100);

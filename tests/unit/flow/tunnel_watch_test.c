@@ -22,7 +22,12 @@ static int send_two(struct world *w, struct user *u)
 /* All but the first frame has been received. */
 static void receive_gap(struct world *w, int path, uint64_t id, uint64_t start, uint64_t end)
 {
-	struct ack_info ack = {.credit = WORLD_CREDIT, .range_count = 1, .ranges = {{start, end}}};
+	struct ack_info ack = {
+		.credit = WORLD_CREDIT,
+		.clock_us = (uint32_t)w->now_us,
+		.range_count = 1,
+		.ranges = {{start, end}},
+	};
 	uint8_t payload[ACK_PAYLOAD_MAX];
 	struct frame head = {.type = FRAME_ACK, .session = id};
 
@@ -83,6 +88,7 @@ static void receive_odd(struct world *w, int path, uint64_t id, uint64_t end)
 {
 	struct ack_info ack = {
 		.credit = WORLD_CREDIT,
+		.clock_us = (uint32_t)w->now_us,
 		.range_count = 2,
 		.ranges = {{FRAME, 2 * FRAME}, {3 * FRAME, end}},
 	};

@@ -323,7 +323,7 @@ int receive_data(struct world *w, int path, uint64_t id, uint64_t offset, uint32
 
 int receive_ack(struct world *w, int path, uint64_t id, uint64_t offset, uint64_t credit)
 {
-	const struct ack_info info = {.credit = credit};
+	const struct ack_info info = {.credit = credit, .clock_us = (uint32_t)w->now_us};
 	struct frame head = {.type = FRAME_ACK, .session = id, .offset = offset};
 	uint8_t payload[ACK_PAYLOAD_MAX];
 

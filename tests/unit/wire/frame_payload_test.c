@@ -301,9 +301,9 @@ static void test_open_refuses(void **state)
 static void test_ack(void **state)
 {
 	static const char expected[] =
-		"\x01\x02\x03\x04\x05\x06\x07\x08\x0a\x0b\x0c\x0d"
+		"\x01\x02\x03\x04\x05\x06\x07\x08\x0a\x0b\x0c\x0d\xf0\xf1\xf2\xf3"
 		"\x00\x00\x00\x00\x00\x00\x03\xe9\x00\x00\x00\x00\x00\x00\x03\xeb";
-	struct ack_info a = {0x0102030405060708, 0x0a0b0c0d, 1, {{1001, 1003}}}, got;
+	struct ack_info a = {0x0102030405060708, 0x0a0b0c0d, 0xf0f1f2f3, 1, {{1001, 1003}}}, got;
 	uint8_t bytes[ACK_PAYLOAD_MAX];
 	size_t len = ack_encode(&a, bytes, sizeof(bytes));
 
@@ -313,6 +313,7 @@ static void test_ack(void **state)
 	assert_int_equal(decode_exactly(decode_ack, bytes, len, &got), 0);
 	assert_true(got.credit == a.credit);
 	assert_int_equal(got.delay_us, a.delay_us);
+	assert_int_equal(got.clock_us, a.clock_us);
 	assert_int_equal(got.range_count, 1);
 	assert_true(got.ranges[0].start == 1001 && got.ranges[0].end == 1003);
 }
@@ -327,12 +328,12 @@ static void test_ack_with_every_count_and_length(void **state)
 		a.ranges[i] = (struct range){2000 + 10 * i, 2005 + 10 * i};
 	assert_int_equal(ack_encode(&a, bytes, ACK_PAYLOAD_MAX), ACK_PAYLOAD_MAX);
 	for (size_t len = 0; len <= sizeof(bytes); len++) {
-		if (len < 12 || (len - 12) % 16 != 0 || len > ACK_PAYLOAD_MAX) {
+		if (len < 16 || (len - 16) % 16 != 0 || len > ACK_PAYLOAD_MAX) {
 			check_refused(decode_ack, bytes, len);
 			continue;
 		}
 		assert_int_equal(decode_exactly(decode_ack, bytes, len, &got), 0);
-		assert_int_equal(got.range_count, (len - 12) / 16);
+		assert_int_equal(got.range_count, (len - 16) / 16);
 		assert_memory_equal(got.ranges, a.ranges, got.range_count * sizeof(struct range));
 	}
 }

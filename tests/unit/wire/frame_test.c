@@ -26,7 +26,7 @@ static const struct type_case {
 	{FRAME_AUTH, "AUTH", 0, false, false, 32, 32},
 	{FRAME_OPEN, "OPEN", 0, true, false, 2, 518},
 	{FRAME_DATA, "DATA", 1, true, true, 0, FRAME_PAYLOAD_DEFAULT},
-	{FRAME_ACK, "ACK", 0, true, true, 12, 524},
+	{FRAME_ACK, "ACK", 0, true, true, 16, 528},
 	{FRAME_RESET, "RESET", 1, true, true, 4, 131},
 	{FRAME_PING, "PING", 0, false, false, 8, 8},
 	{FRAME_PONG, "PONG", 0, false, false, 8, 8},
@@ -201,7 +201,7 @@ static void test_offsets_do_not_overflow(void **state)
 static void test_agreed_payload_bounds_data_only(void **state)
 {
 	struct frame data = {.type = FRAME_DATA, .len = 4097, .session = 1};
-	struct frame ack = {.type = FRAME_ACK, .len = 524, .session = 1};
+	struct frame ack = {.type = FRAME_ACK, .len = 528, .session = 1};
 	uint8_t bytes[FRAME_HEADER_BYTES];
 
 	(void)state;
