@@ -92,6 +92,7 @@ $(O)/flags: FORCE
 $(O)/obj/src/common/wire/%.o: path_cflags := -Wconversion
 $(O)/obj/src/common/flow/%.o: path_cflags := -Wconversion
 $(O)/obj/src/emulator/core/%.o: path_cflags := -Wconversion
+$(O)/obj/src/mcast/core/%.o: path_cflags := -Wconversion
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -110,12 +111,12 @@ $(if $(V),,@echo "  LINK  $@")
 $(quiet)$(CC) $(all_ldflags) -o $@ $(filter %.o,$^) $(libcommon)
 endef
 
-# $1: folder of src/, $2: program, $3: folder that it shares with another program. A folder without
+# $1: folder of src/, $2: program, $3: folders that it shares with other programs. A folder without
 # C files is no program yet.
 define program_rule
 ifneq ($(wildcard src/$1/*.c),)
 programs += $(bin)/$2
-$(bin)/$2: $(call objects,$(wildcard src/$1/*.c src/$1/*/*.c $(if $3,src/$3/*.c))) $(libcommon)
+$(bin)/$2: $(call objects,$(wildcard src/$1/*.c src/$1/*/*.c $(foreach shared,$3,src/$(shared)/*.c))) $(libcommon)
 	$$(link) $$(libs)
 endif
 endef
@@ -127,6 +128,10 @@ $(eval $(call program_rule,controller,mpp_controller))
 $(eval $(call program_rule,emulator,link_emulator))
 $(eval $(call program_rule,echo/server,echo_server,echo/common))
 $(eval $(call program_rule,echo/client,echo_client,echo/common))
+$(eval $(call program_rule,mcast/relay,multicast_relay,mcast/common mcast/core))
+$(eval $(call program_rule,mcast/client,control_client,mcast/common mcast/core))
+$(eval $(call program_rule,mcast/generator,traffic_generator,mcast/core))
+$(eval $(call program_rule,mcast/sink,traffic_sink,mcast/core))
 
 # A unit test is one program. It names what it needs beside libcommon in its first lines:
 # /* with: src/controller/call.c tests/unit/flow/world.c */

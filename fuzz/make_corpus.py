@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Writes the seed inputs of the frame, deframer and cutter fuzz targets into fuzz/corpus/.
+"""Writes the seed inputs of the frame, deframer, cutter and rule fuzz targets into fuzz/corpus/.
 
-Run it after a change of the wire format; its output is committed. Good frames only: the
-fuzzers find the bad ones from there."""
+Run it after a change of the wire format or of the rules' JSON; its output is committed. Good
+inputs nearly all: the fuzzers find the bad ones from there."""
 
+import json
 import struct
 from pathlib import Path
 
@@ -74,6 +75,19 @@ LARGE = {
     "no_tcp": large(1, 0x0806, IP4, TCP),
 }
 
+GROUP = {"interface": "br0", "group": "239.1.1.1", "port": 5001}
+GROUP6 = {"interface": "br2", "group": "ff3e::1", "port": 5001, "source": "2001:db8::1"}
+OUTPUT = {"address": "239.10.1.1", "port": 6001, "interface": "br1"}
+UNICAST = {"address": "10.0.0.1", "port": 6001, "ttl": 16, "source": "10.0.0.2"}
+RULES = {
+    "named": {"name": "tv1", "inputs": [GROUP], "match": "none", "outputs": [OUTPUT]},
+    "unnamed": {"inputs": [{**GROUP, "source": "10.0.0.9"}], "outputs": [OUTPUT, UNICAST]},
+    "rtp": {"name": "two", "inputs": [GROUP, GROUP6], "match": "rtp", "outputs": [UNICAST]},
+    "content": {"inputs": [GROUP6, GROUP], "match": "content", "outputs": [OUTPUT]},
+    "loop": {"inputs": [{**GROUP, "group": OUTPUT["address"], "port": OUTPUT["port"],
+                         "interface": OUTPUT["interface"]}], "outputs": [OUTPUT]},
+}
+
 
 def write(target, inputs):
     folder = CORPUS / target
@@ -86,3 +100,4 @@ write("frame", FRAMES)
 # The first byte seeds how the stream is cut.
 write("deframer", {title: b"\7" + stream for title, stream in STREAMS.items()})
 write("cutter", LARGE)
+write("rule", {title: json.dumps(rule).encode() for title, rule in RULES.items()})

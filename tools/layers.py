@@ -25,6 +25,8 @@ MAY_INCLUDE = {
     "emulator/core": {"base"},
     "emulator": {"emulator/core", "conf", "base"},
     "echo": {"conf", "base"},
+    "mcast/core": {"base"},
+    "mcast": {"mcast/core", "io", "conf", "base"},
 }
 
 # Headers that belong to a library other than libc, by their beginning.
@@ -41,10 +43,11 @@ MAY_LINK = {
     **{daemon: {"libuv", "jansson", "libcrypto"} for daemon in DAEMONS},
     "emulator/core": set(), "emulator": set(),
     "echo": {"libuv", "jansson", "liburing"},
+    "mcast/core": set(), "mcast": {"libuv", "jansson", "libconfig", "liburing"},
 }
 
 # A core needs C and nothing of the system under it but types (ssize_t, iovec).
-CORE = {"wire", "flow", "emulator/core"}
+CORE = {"wire", "flow", "emulator/core", "mcast/core"}
 CORE_SYSTEM_HEADERS = {
     "assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
     "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
@@ -67,8 +70,8 @@ def layer_of(path):
     """src/common/wire/frame.c and common/wire/frame.h are of wire, ingress/main.c of ingress,
     emulator/core/loss.c of emulator/core."""
     parts = [part for part in Path(path).parts if part != "src"]
-    if parts[:2] == ["emulator", "core"]:
-        return "emulator/core"
+    if parts[:2] in (["emulator", "core"], ["mcast", "core"]):
+        return "/".join(parts[:2])
     if len(parts) > 2 and parts[0] == "common":
         return parts[1]
     return parts[0] if len(parts) > 1 else None

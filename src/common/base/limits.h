@@ -293,4 +293,11 @@
  * so that lines of several threads or processes never mix in a pipe. */
 #define LOG_LINE_MAX 1024u
 
+/* ---- the multicast relay (src/mcast) ---- */
+
+/* Slots of the board, and sockets: below 20,000 open files of the supervisor. */
+#define RULES_MAX 16384u
+/* Of one rule: its JSON fits into one message to a worker. */
+#define RULE_OUTPUTS_MAX 512u
+
 #endif

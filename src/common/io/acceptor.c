@@ -4,6 +4,7 @@
 #include "common/io/acceptor.h"
 
 #include "common/base/hostport.h"
+#include "common/base/line_limit.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/io/conn.h"
@@ -29,8 +30,7 @@ struct acceptor {
 	bool is_closed;
 
 	uint64_t *rejected;
-	uint64_t lines_since_ms; /* the rate limit of log lines about rejections */
-	uint32_t lines, lines_dropped;
+	struct line_limit lines; /* about rejections */
 	char name[HOSTPORT_TEXT_MAX];
 };
 
@@ -75,21 +75,12 @@ static int pending_take_fd(struct pending *p)
 /* At most REJECT_LINES_MAX lines a second; what was left out is counted in the next one. */
 static bool may_log(struct acceptor *a)
 {
-	uint64_t now_ms = uv_now(a->loop);
+	uint32_t dropped;
+	bool may = line_limit_take(&a->lines, uv_now(a->loop), &dropped);
 
-	if (now_ms - a->lines_since_ms >= 1000) {
-		if (a->lines_dropped)
-			log_warn("listener %s: rejected %u more connections", a->name,
-				 a->lines_dropped);
-		a->lines_since_ms = now_ms;
-		a->lines = a->lines_dropped = 0;
-	}
-	if (a->lines < REJECT_LINES_MAX) {
-		a->lines++;
-		return true;
-	}
-	a->lines_dropped++;
-	return false;
+	if (dropped)
+		log_warn("listener %s: rejected %u more connections", a->name, dropped);
+	return may;
 }
 
 __attribute__((format(printf, 2, 3))) static void reject(struct pending *p, const char *fmt, ...)

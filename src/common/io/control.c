@@ -2,6 +2,7 @@
  * live in control_conn.c; all are closed before the listener is forgotten. */
 #include "common/io/control.h"
 
+#include "common/base/fail.h"
 #include "common/base/log.h"
 #include "common/io/control_conn.h"
 #include "common/io/listener.h"
@@ -91,21 +92,37 @@ static void on_connection(uv_stream_t *listener, int status)
 		control_conn_accept(listener->data);
 }
 
-static struct control *control_new(uv_loop_t *loop, control_handle *handle, void *user)
+static struct control *control_new(uv_loop_t *loop, const struct control_transport *transport,
+				   control_handle *handle, void *user)
 {
 	struct control *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		abort();
+	c->transport = transport;
 	c->handle = handle;
 	c->user = user;
 	c->wait_ms = CONTROL_WAIT_MS;
 	list_init(&c->conns);
-	uv_tcp_init(loop, &c->listener);
+	transport->init(loop, &c->listener);
 	uv_timer_init(loop, &c->deadline);
-	c->listener.data = c->deadline.data = c;
+	c->listener.handle.data = c->deadline.data = c;
 	c->parts = 2;
 	return c;
+}
+
+/* Accepts from `fd_take`, which is bound; on failure `c` is closed. */
+static int control_listen(struct control *c, int fd_take)
+{
+	int err = c->transport->open(&c->listener, fd_take);
+
+	if (err)
+		close(fd_take);
+	else
+		err = uv_listen(&c->listener.stream, BACKLOG, on_connection);
+	if (err)
+		control_close(c, NULL, NULL);
+	return err;
 }
 
 int control_open(uv_loop_t *loop, const char *host, uint16_t port, control_handle *handle,
@@ -120,33 +137,85 @@ int control_open(uv_loop_t *loop, const char *host, uint16_t port, control_handl
 		snprintf(ret_why, 256, "comm socket: %.240s", why);
 		return err;
 	}
-	c = control_new(loop, handle, user);
-	err = uv_tcp_open(&c->listener, fd);
-	if (err)
-		goto close_control;
-	err = uv_listen((uv_stream_t *)&c->listener, BACKLOG, on_connection);
+	c = control_new(loop, &control_tcp, handle, user);
+	err = control_listen(c, fd);
 	if (err) {
-		fd = -1; /* it is the listener's */
-		goto close_control;
+		snprintf(ret_why, 256, "comm socket: cannot accept on %.128s port %u: %s", host,
+			 port, uv_strerror(err));
+		return err;
 	}
 	*ret = c;
 	return 0;
-
-close_control:
-	control_close(c, NULL, NULL);
-	if (fd >= 0)
-		close(fd);
-	snprintf(ret_why, 256, "comm socket: cannot accept on %.128s port %u: %s", host, port,
-		 uv_strerror(err));
-	return err;
 }
+
+int control_open_unix(uv_loop_t *loop, const char *path, control_handle *handle, void *user,
+		      struct control **ret, char ret_why[WHY_BYTES_MAX])
+{
+	struct control_file file;
+	struct control *c;
+	int fd;
+	int err = control_unix_bind(path, &fd, &file, ret_why);
+
+	if (err)
+		return err;
+	c = control_new(loop, &control_unix, handle, user);
+	c->file = file;
+	err = control_listen(c, fd);
+	if (err) {
+		fail_why(ret_why, "control socket %s: cannot accept: %s", path, uv_strerror(err));
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+void control_own_metrics(struct control *c)
+{
+	c->has_own_metrics = true;
+}
+
+/* ---- TCP ---- */
+
+static void tcp_init(uv_loop_t *loop, union control_socket *ret)
+{
+	uv_tcp_init(loop, &ret->tcp);
+}
+
+static int tcp_open(union control_socket *s, int fd)
+{
+	return uv_tcp_open(&s->tcp, fd);
+}
+
+/* Whoever reaches the address. */
+static bool tcp_admit(struct control_conn *conn)
+{
+	struct sockaddr_storage sa = {0};
+	int len = sizeof(sa);
+
+	uv_tcp_getpeername(&conn->socket.tcp, (struct sockaddr *)&sa, &len);
+	sockaddr_text(&sa, conn->peer);
+	return true;
+}
+
+static void tcp_remove(struct control *c)
+{
+	(void)c;
+}
+
+const struct control_transport control_tcp = {
+	.speaks_bytes = true,
+	.init = tcp_init,
+	.open = tcp_open,
+	.admit = tcp_admit,
+	.remove = tcp_remove,
+};
 
 uint16_t control_port(const struct control *c)
 {
 	struct sockaddr_storage sa = {0};
 	int len = sizeof(sa);
 
-	uv_tcp_getsockname(&c->listener, (struct sockaddr *)&sa, &len);
+	uv_tcp_getsockname(&c->listener.tcp, (struct sockaddr *)&sa, &len);
 	if (sa.ss_family == AF_INET6)
 		return ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
 	return ntohs(((struct sockaddr_in *)&sa)->sin_port);
@@ -188,7 +257,8 @@ void control_close(struct control *c, void (*on_closed)(void *user), void *user)
 	c->is_closing = true;
 	c->on_closed = on_closed;
 	c->closed_user = user;
-	uv_close((uv_handle_t *)&c->listener, on_handle_closed);
+	uv_close(&c->listener.handle, on_handle_closed);
+	c->transport->remove(c);
 	list_for_each_safe(node, &c->conns) {
 		struct control_conn *conn = container_of(node, struct control_conn, node);
 

@@ -41,7 +41,7 @@ void control_conn_close(struct control_conn *conn, const char *why)
 	conn->state = CONTROL_CONN_CLOSING;
 	list_remove(&conn->node);
 	conn->control->conn_count--;
-	uv_close((uv_handle_t *)&conn->tcp, on_handle_closed);
+	uv_close(&conn->socket.handle, on_handle_closed);
 	uv_close((uv_handle_t *)&conn->timer, on_handle_closed);
 	control_settle(conn->control);
 }
@@ -78,8 +78,8 @@ void control_conn_end(struct control_conn *conn)
 	conn->state = CONTROL_CONN_LINGERING;
 	conn->in_start = conn->in_end = 0;
 	start_timer(conn, CONTROL_LINGER_MS);
-	if (uv_shutdown(&conn->shutdown, (uv_stream_t *)&conn->tcp, on_shutdown) ||
-	    uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_dropped))
+	if (uv_shutdown(&conn->shutdown, &conn->socket.stream, on_shutdown) ||
+	    uv_read_start(&conn->socket.stream, on_alloc, on_dropped))
 		control_conn_close(conn, NULL);
 }
 
@@ -110,7 +110,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void stop_reading(struct control_conn *conn)
 {
-	uv_read_stop((uv_stream_t *)&conn->tcp);
+	uv_read_stop(&conn->socket.stream);
 	uv_timer_stop(&conn->timer);
 	conn->is_late_timed = false;
 }
@@ -156,7 +156,7 @@ void control_conn_send(struct control_conn *conn, char *out_take, size_t len, bo
 	conn->out = out_take;
 	conn->ends_after_write = then_end;
 	start_timer(conn, conn->control->wait_ms);
-	if (uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &buf, 1, on_written))
+	if (uv_write(&conn->write, &conn->socket.stream, &buf, 1, on_written))
 		control_conn_close(conn, "it was gone before its answer");
 }
 
@@ -179,11 +179,18 @@ static const struct control_dialect *dialect_of(char first)
 	return NULL;
 }
 
+/* Leaves the state READING when it is none that is spoken here. */
 static void choose_dialect(struct control_conn *conn)
 {
 	const char first = *control_conn_in(conn);
 
 	conn->dialect = dialect_of(first);
+	if (conn->dialect == &control_byte && !conn->control->transport->speaks_bytes) {
+		conn->dialect = &control_json;
+		conn->dialect->refuse(conn, "one-byte commands are not taken at this socket, "
+					    "expected an object with a string \"op\"");
+		return;
+	}
 	if (conn->dialect)
 		return;
 	control_conn_close(conn,
@@ -238,14 +245,14 @@ static void await_input(struct control_conn *conn)
 	conn->is_late_timed = !is_resting;
 	list_remove(&conn->node);
 	list_push_back(&c->conns, &conn->node);
-	uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+	uv_read_start(&conn->socket.stream, on_alloc, on_read);
 }
 
 static void read_on(struct control_conn *conn)
 {
 	if (!conn->dialect && control_conn_in_len(conn) > 0)
 		choose_dialect(conn);
-	if (conn->dialect)
+	if (conn->dialect && conn->state == CONTROL_CONN_READING)
 		conn->dialect->take(conn);
 	if (conn->state != CONTROL_CONN_READING)
 		return;
@@ -260,15 +267,6 @@ static void read_on(struct control_conn *conn)
 }
 
 /* ---- accepting ---- */
-
-static void name_peer(struct control_conn *conn)
-{
-	struct sockaddr_storage sa = {0};
-	int len = sizeof(sa);
-
-	uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&sa, &len);
-	sockaddr_text(&sa, conn->peer);
-}
 
 /* One too many: who waits for an answer keeps its place, who rests for the longest loses it. So
  * an operator gets in, whoever holds connections open. */
@@ -293,18 +291,21 @@ void control_conn_accept(struct control *c)
 	if (!conn)
 		abort(); /* a process that cannot get 64 KiB is lost */
 	conn->control = c;
-	uv_tcp_init(c->listener.loop, &conn->tcp);
-	uv_timer_init(c->listener.loop, &conn->timer);
-	conn->tcp.data = conn->timer.data = conn;
+	c->transport->init(c->deadline.loop, &conn->socket);
+	uv_timer_init(c->deadline.loop, &conn->timer);
+	conn->socket.handle.data = conn->timer.data = conn;
 	conn->handles_open = 2;
 	list_push_back(&c->conns, &conn->node);
 	c->conn_count++;
 	c->parts++;
-	if (uv_accept((uv_stream_t *)&c->listener, (uv_stream_t *)&conn->tcp)) {
+	if (uv_accept(&c->listener.stream, &conn->socket.stream)) {
 		control_conn_close(conn, "cannot be accepted");
 		return;
 	}
-	name_peer(conn);
+	if (!c->transport->admit(conn)) {
+		control_conn_close(conn, NULL);
+		return;
+	}
 	await_input(conn);
 	make_room(c);
 }

@@ -5,6 +5,7 @@
 #define IO_CONTROL_CONN_H
 
 #include "common/base/limits.h"
+#include "common/base/line_limit.h"
 #include "common/base/list.h"
 #include "common/io/conn.h"
 #include "common/io/control.h"
@@ -13,17 +14,58 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#define CONTROL_PATH_MAX sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
 struct control_conn;
 
+/* The listener, or the stream of one connection, over whatever transport. */
+union control_socket {
+	uv_handle_t handle;
+	uv_stream_t stream;
+	uv_tcp_t tcp;
+	uv_pipe_t pipe;
+};
+
+/* What TCP and a unix socket differ in. */
+struct control_transport {
+	bool speaks_bytes; /* the one-byte dialect is there */
+	void (*init)(uv_loop_t *loop, union control_socket *ret);
+	int (*open)(union control_socket *s, int fd);
+	/* Names the peer. False: it may give no commands; that was logged. */
+	bool (*admit)(struct control_conn *conn);
+	/* The listener is closed: what is left of it in the world is removed. */
+	void (*remove)(struct control *c);
+};
+
+extern const struct control_transport control_tcp, control_unix;
+
+/* Of a listening unix socket. */
+struct control_file {
+	char path[CONTROL_PATH_MAX];
+	dev_t device; /* and inode: ours, and not one that somebody has put in its place */
+	ino_t inode;
+	struct line_limit lines; /* about peers that may not command */
+};
+
+/* Binds a unix socket and sets its mode; it does not listen yet. 0 and a non-blocking
+ * descriptor, or a negative errno and one clear line. */
+int control_unix_bind(const char *path, int *ret_fd, struct control_file *ret_file,
+		      char ret_why[WHY_BYTES_MAX]);
+
 struct control {
-	uv_tcp_t listener;
-	uv_timer_t deadline; /* runs from control_close on */
-	uint32_t parts;	     /* handles and connections that are still to be closed */
+	const struct control_transport *transport;
+	union control_socket listener;
+	struct control_file file; /* of control_unix */
+	uv_timer_t deadline;	  /* runs from control_close on */
+	uint32_t parts;		  /* handles and connections that are still to be closed */
 	control_handle *handle;
 	void *user;
-	uint64_t wait_ms;  /* CONTROL_WAIT_MS; a test is less patient */
-	struct list conns; /* struct control_conn.node, the longest at rest first */
+	bool has_own_metrics; /* control_own_metrics */
+	uint64_t wait_ms;     /* CONTROL_WAIT_MS; a test is less patient */
+	struct list conns;    /* struct control_conn.node, the longest at rest first */
 	uint32_t conn_count;
 	bool is_closing;
 	void (*on_closed)(void *user);
@@ -67,7 +109,7 @@ extern const struct control_dialect control_byte, control_json, control_http;
 struct control_conn {
 	struct control *control;
 	struct list node;
-	uv_tcp_t tcp;
+	union control_socket socket;
 	uv_timer_t timer; /* what `timer` means follows from the state */
 	unsigned handles_open;
 	enum control_conn_state state;

@@ -26,7 +26,7 @@ struct answer {
 	int status;
 	const char *reason;
 	const char *content_type;
-	char *body;
+	const char *body;
 	size_t body_len;
 };
 
@@ -65,7 +65,8 @@ static void send_json(struct control_conn *conn, bool is_ok, const json_t *json)
 {
 	struct answer a = {.status = is_ok ? HTTP_STATUS_OK : HTTP_STATUS_SERVICE_UNAVAILABLE,
 			   .content_type = JSON};
-	FILE *f = open_memstream(&a.body, &a.body_len);
+	char *body = NULL;
+	FILE *f = open_memstream(&body, &a.body_len);
 
 	if (!f) {
 		control_conn_close(conn, "no memory for the answer");
@@ -75,8 +76,9 @@ static void send_json(struct control_conn *conn, bool is_ok, const json_t *json)
 	fputc('\n', f);
 	fclose(f);
 	a.reason = http_status_str((enum http_status)a.status);
+	a.body = body;
 	send_answer(conn, &a);
-	free(a.body);
+	free(body);
 }
 
 static bool is_true(json_t *reply, const char *key)
@@ -84,12 +86,29 @@ static bool is_true(json_t *reply, const char *key)
 	return json_is_true(json_object_get(reply, key));
 }
 
+/* Those that the daemon itself has made of what it counts. */
+static void answer_own_metrics(struct control_conn *conn, json_t *reply)
+{
+	json_t *text = json_object_get(reply, "text");
+	struct answer a = {.status = HTTP_STATUS_OK,
+			   .reason = "OK",
+			   .content_type = METRICS_CONTENT_TYPE,
+			   .body = json_string_value(text),
+			   .body_len = json_string_length(text)};
+
+	if (is_true(reply, "ok") && a.body)
+		send_answer(conn, &a);
+	else
+		send_json(conn, false, reply);
+}
+
 static void send_metrics(struct control_conn *conn, const json_t *stats, const json_t *health)
 {
 	struct answer a = {.status = HTTP_STATUS_OK,
 			   .reason = "OK",
 			   .content_type = METRICS_CONTENT_TYPE};
-	FILE *f = open_memstream(&a.body, &a.body_len);
+	char *body = NULL;
+	FILE *f = open_memstream(&body, &a.body_len);
 
 	if (!f) {
 		control_conn_close(conn, "no memory for the answer");
@@ -97,8 +116,9 @@ static void send_metrics(struct control_conn *conn, const json_t *stats, const j
 	}
 	metrics_print(f, stats, health);
 	fclose(f);
+	a.body = body;
 	send_answer(conn, &a);
-	free(a.body);
+	free(body);
 }
 
 static void answer_healthz(struct control_conn *conn, json_t *reply)
@@ -151,6 +171,9 @@ static const struct control_http_target targets[] = {
 	{"/status", "stats", answer_status},
 };
 
+/* In place of the first of them, after control_own_metrics. */
+static const struct control_http_target own_metrics = {"/metrics", "metrics", answer_own_metrics};
+
 static void http_answer(struct control_conn *conn, json_t *reply)
 {
 	conn->http.target->answer(conn, reply);
@@ -199,8 +222,14 @@ static void start_request(struct control_conn *conn)
 	h->is_head = false;
 }
 
+static bool is_path(const struct control_http_target *t, const char *path, size_t len)
+{
+	return strlen(t->path) == len && memcmp(t->path, path, len) == 0;
+}
+
 /* The target whose path is that of the URL, NULL when there is none. */
-static const struct control_http_target *find_target(const char *url, size_t len)
+static const struct control_http_target *find_target(const struct control *c, const char *url,
+						     size_t len)
 {
 	struct http_parser_url parts;
 
@@ -209,8 +238,10 @@ static const struct control_http_target *find_target(const char *url, size_t len
 		return NULL;
 	url += parts.field_data[UF_PATH].off;
 	len = parts.field_data[UF_PATH].len;
+	if (c->has_own_metrics && is_path(&own_metrics, url, len))
+		return &own_metrics;
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
-		if (strlen(targets[i].path) == len && memcmp(targets[i].path, url, len) == 0)
+		if (is_path(&targets[i], url, len))
 			return &targets[i];
 	return NULL;
 }
@@ -236,7 +267,7 @@ static void take_request(struct control_conn *conn, size_t len)
 
 	h->keeps_alive = http_should_keep_alive(&h->parser);
 	h->is_head = h->parser.method == HTTP_HEAD;
-	h->target = find_target(control_conn_in(conn) + h->url_offset, h->url_len);
+	h->target = find_target(conn->control, control_conn_in(conn) + h->url_offset, h->url_len);
 	control_conn_consume(conn, len);
 	if (h->target)
 		control_conn_ask(conn, h->target->op, json_object());

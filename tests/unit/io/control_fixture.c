@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -28,6 +29,8 @@ static void answer(struct fixture *f, struct control_request *req)
 	else if (strcmp(op, "stats") == 0)
 		control_reply_ok(req, json_pack("{s:s, s:i, s:{s:i}}", "module", "proxy", "workers",
 						1, "sessions", "open", 3));
+	else if (strcmp(op, "metrics") == 0)
+		control_reply_ok(req, json_pack("{s:s}", "text", "own_total 7\n"));
 	else if (strcmp(op, "update_topo") == 0)
 		control_reply_error(req, "not_prepared", "nothing is %s", "prepared");
 	else if (strcmp(op, "broken_text") == 0)
@@ -78,7 +81,20 @@ void fixture_turn(struct fixture *f, int fd)
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
-int fixture_dial(struct fixture *f)
+int fixture_dial_path(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int dial_tcp(struct fixture *f)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 				 .sin_port = htons(control_port(f->control))};
@@ -87,6 +103,14 @@ int fixture_dial(struct fixture *f)
 	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+int fixture_dial(struct fixture *f)
+{
+	int fd = f->folder[0] ? fixture_dial_path(f->path) : dial_tcp(f);
+
+	assert_true(fd >= 0);
 	return fd;
 }
 
@@ -173,15 +197,36 @@ void wait_conns(struct fixture *f, uint32_t count)
 
 /* ---- set-up ---- */
 
-int fixture_setup(void **state)
+static struct fixture *fixture_new(void)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char why[256];
 
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(uv_loop_init(&f->loop), 0);
+	return f;
+}
+
+int fixture_setup(void **state)
+{
+	struct fixture *f = fixture_new();
+	char why[256];
+
 	assert_int_equal(control_open(&f->loop, "127.0.0.1", 0, fixture_handle, f, &f->control,
 				      why),
+			 0);
+	*state = f;
+	return 0;
+}
+
+int fixture_setup_unix(void **state)
+{
+	struct fixture *f = fixture_new();
+	char why[256];
+
+	snprintf(f->folder, sizeof(f->folder), "/tmp/control_test.XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	snprintf(f->path, sizeof(f->path), "%s/socket", f->folder);
+	assert_int_equal(control_open_unix(&f->loop, f->path, fixture_handle, f, &f->control, why),
 			 0);
 	*state = f;
 	return 0;
@@ -196,6 +241,8 @@ int fixture_teardown(void **state)
 	uv_run(&f->loop, UV_RUN_DEFAULT);
 	assert_true(f->is_closed);
 	assert_int_equal(uv_loop_close(&f->loop), 0);
+	if (f->folder[0])
+		assert_int_equal(rmdir(f->folder), 0); /* so nothing is left in it */
 	free(f);
 	return 0;
 }

@@ -1,6 +1,6 @@
-/* The comm socket, for real on loopback, all in one thread: it waits for the loop's descriptor and
- * the client's at once. The daemon is a handler that answers at once, later or never. Every wait
- * of a client has an end, then the test fails. */
+/* The comm socket, for real on loopback or as a unix socket, all in one thread: it waits for the
+ * loop's descriptor and the client's at once. The daemon is a handler that answers at once, later
+ * or never. Every wait of a client has an end, then the test fails. */
 #ifndef TEST_CONTROL_FIXTURE_H
 #define TEST_CONTROL_FIXTURE_H
 
@@ -23,10 +23,14 @@ struct fixture {
 	char asked[8][256]; /* "op args" of the last ones, in turn */
 	bool is_dead;	    /* health_check: not live */
 	bool is_closed;
+	char folder[32]; /* "": it is TCP */
+	char path[64];	 /* of the unix socket */
 };
 
-/* For cmocka: control_open on a port of the kernel's choice; control_close, and all is freed. */
+/* For cmocka: control_open on a port of the kernel's choice, or control_open_unix in a folder of
+ * its own; control_close, and all is freed. */
 int fixture_setup(void **state);
+int fixture_setup_unix(void **state);
 int fixture_teardown(void **state);
 
 /* ---- the daemon ---- */
@@ -38,6 +42,8 @@ uint64_t fixture_now_ms(void);
 /* One turn of the loop; before it, waits until the loop or `fd` (-1: none) has something to do. */
 void fixture_turn(struct fixture *f, int fd);
 int fixture_dial(struct fixture *f);
+/* To some unix socket; -1 with errno. */
+int fixture_dial_path(const char *path);
 void say(int fd, const char *bytes, size_t len);
 void say_text(int fd, const char *text);
 /* Like say(), for what does not fit into the socket's buffers. The module may hang up meanwhile. */

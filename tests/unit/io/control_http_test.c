@@ -159,14 +159,26 @@ static void too_large_a_head_is_refused(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+/* The same at a unix socket. */
+#define UNIX(name)                                                              \
+	{                                                                       \
+#name "_unix", name, fixture_setup_unix, fixture_teardown, NULL \
+	}
 	const struct CMUnitTest tests[] = {
 		TEST(health_and_status),
+		UNIX(health_and_status),
 		TEST(metrics_are_prometheus_text),
+		UNIX(metrics_are_prometheus_text),
 		TEST(head_has_no_body),
+		UNIX(head_has_no_body),
 		TEST(a_request_in_pieces),
+		UNIX(a_request_in_pieces),
 		TEST(what_http_does_not_offer),
+		UNIX(what_http_does_not_offer),
 		TEST(bad_http_is_refused),
+		UNIX(bad_http_is_refused),
 		TEST(too_large_a_head_is_refused),
+		UNIX(too_large_a_head_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

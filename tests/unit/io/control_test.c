@@ -450,30 +450,48 @@ static void a_port_in_use_is_said(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+/* The same at a unix socket. */
+#define UNIX(name)                                                              \
+	{                                                                       \
+#name "_unix", name, fixture_setup_unix, fixture_teardown, NULL \
+	}
 	const struct CMUnitTest tests[] = {
 		TEST(bytes_are_answered_in_order),
 		TEST(bytes_may_come_one_by_one),
 		TEST(close_has_no_reply),
 		TEST(bad_bytes_fail_and_end),
 		TEST(lines_are_answered_in_order),
+		UNIX(lines_are_answered_in_order),
 		TEST(a_later_answer_holds_the_next_back),
+		UNIX(a_later_answer_holds_the_next_back),
 		TEST(bad_lines_are_answered),
+		UNIX(bad_lines_are_answered),
 		TEST(broken_utf8_in_an_error_becomes_ascii),
+		UNIX(broken_utf8_in_an_error_becomes_ascii),
 		TEST(the_end_of_the_stream_ends_a_line),
+		UNIX(the_end_of_the_stream_ends_a_line),
 		TEST(the_longest_line_fits),
+		UNIX(the_longest_line_fits),
 		TEST(a_line_too_long_is_refused),
+		UNIX(a_line_too_long_is_refused),
 		TEST(deep_nesting_is_refused),
+		UNIX(deep_nesting_is_refused),
 		TEST(disconnecting_while_asked_drops_the_reply),
+		UNIX(disconnecting_while_asked_drops_the_reply),
 		TEST(strangers_are_turned_away),
 		TEST(random_bytes_do_no_harm),
 		TEST(half_requests_end_with_their_stream),
 		TEST(silence_is_cut_off),
+		UNIX(silence_is_cut_off),
 		TEST(slow_requests_are_cut_off),
 		TEST(json_may_rest_the_others_not),
 		TEST(who_does_not_read_is_cut_off),
+		UNIX(who_does_not_read_is_cut_off),
 		TEST(the_longest_at_rest_makes_room),
 		TEST(closing_lets_a_reply_out),
+		UNIX(closing_lets_a_reply_out),
 		TEST(closing_forgets_what_is_never_answered),
+		UNIX(closing_forgets_what_is_never_answered),
 		TEST(a_port_in_use_is_said),
 	};
 

@@ -1,0 +1,38 @@
+/* The supervisor's end of a worker's channel: messages in order, however slowly they are taken. */
+#ifndef RELAY_CHANNEL_H
+#define RELAY_CHANNEL_H
+
+#include "common/base/list.h"
+#include "mcast/relay/message.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct channel;
+
+struct channel_ops {
+	/* What it keeps of the message's descriptors it sets to -1 there. */
+	void (*heard)(struct channel *c, struct message *m);
+	/* The other end has gone, or speaks nonsense. Close it then. */
+	void (*gone)(struct channel *c);
+	/* Its memory is the owner's again. */
+	void (*closed)(struct channel *c);
+};
+
+struct channel {
+	const struct channel_ops *ops;
+	uv_poll_t poll;
+	int fd;
+	struct list waiting; /* messages that had no room yet */
+	bool is_closing;
+};
+
+/* `fd_take` is non-blocking. */
+void channel_open(struct channel *c, uv_loop_t *loop, int fd_take, const struct channel_ops *ops);
+/* What still waits is dropped; ops->closed follows. */
+void channel_close(struct channel *c);
+
+/* Descriptors are borrowed. */
+void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t fd_count);
+
+#endif

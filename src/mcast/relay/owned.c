@@ -1,0 +1,160 @@
+/* From an input to the outlets: see owned.h. */
+#include "mcast/relay/owned.h"
+
+#include "common/base/rng.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Reads of one input before others have their turn: a burst of the size that cameras and encoders
+ * send, and the rest has its turn soon. */
+#define READS_MAX 64u
+
+static void open_outlets(struct owned *o, struct senders *senders)
+{
+	o->outlets = calloc(o->rule.output_count, sizeof(*o->outlets));
+	if (!o->outlets)
+		abort();
+	for (size_t i = 0; i < o->rule.output_count; i++)
+		outlet_open(&o->outlets[i], senders, &o->rule.outputs[i]);
+}
+
+struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *senders,
+			struct board_stream *counters)
+{
+	struct owned *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		abort();
+	o->slot = slot;
+	o->rule = *rule_take;
+	o->counters = counters;
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
+		o->inputs[i] = (struct owned_input){.owned = o, .number = i, .fd = -1};
+	if (o->rule.input_count > 1) {
+		uint64_t seed;
+
+		random_bytes(&seed, sizeof(seed));
+		o->dedup = dedup_new(o->rule.match, seed);
+	}
+	open_outlets(o, senders);
+	return o;
+}
+
+void owned_free(struct owned *o)
+{
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
+		if (o->inputs[i].fd >= 0)
+			close(o->inputs[i].fd);
+	for (size_t i = 0; i < o->rule.output_count; i++)
+		outlet_close(&o->outlets[i]);
+	free(o->outlets);
+	dedup_free(o->dedup);
+	rule_done(&o->rule);
+	list_remove(&o->node);
+	free(o);
+}
+
+/* ---- relaying ---- */
+
+/* Datagrams of one train must be of one length, but for the last. */
+static bool fits(const struct train *t, const struct arrival *a)
+{
+	return t->piece_count > 0 && a->bytes->iov_len > 0 &&
+	       t->bytes == t->packets * t->segment_bytes && a->segment_bytes <= t->segment_bytes &&
+	       (a->packets == 1 || a->segment_bytes == t->segment_bytes) &&
+	       t->packets + a->packets <= TRAIN_PACKETS_MAX &&
+	       t->bytes + a->bytes->iov_len <= TRAIN_BYTES_MAX;
+}
+
+static void send_train(struct owned *o, struct train *t)
+{
+	if (t->piece_count == 0)
+		return;
+	o->counters->matched_packets += t->packets;
+	for (size_t i = 0; i < o->rule.output_count; i++)
+		outlet_push(&o->outlets[i], t, o->counters);
+	*t = (struct train){0};
+}
+
+static void join_train(struct owned *o, struct train *t, const struct arrival *a)
+{
+	if (!fits(t, a)) {
+		send_train(o, t);
+		*t = (struct train){.pieces = a->bytes, .segment_bytes = a->segment_bytes};
+	}
+	t->piece_count++;
+	t->packets += a->packets;
+	t->bytes += (uint32_t)a->bytes->iov_len;
+}
+
+/* Copies of one packet are told apart one by one. */
+static bool is_wanted(struct owned_input *in, const struct arrival *a)
+{
+	struct owned *o = in->owned;
+
+	if (a->is_truncated) {
+		o->counters->drops[DROP_TRUNCATED] += a->packets;
+		return false;
+	}
+	if (!o->dedup)
+		return true;
+	switch (dedup_take(o->dedup, in->number, a->bytes->iov_base, a->bytes->iov_len)) {
+	case DEDUP_FIRST:
+		return true;
+	case DEDUP_COPY:
+		o->counters->drops[DROP_COPY] += a->packets;
+		return false;
+	case DEDUP_ALIEN:
+		o->counters->drops[DROP_ALIEN] += a->packets;
+		return false;
+	}
+	return false;
+}
+
+static void count_arrivals(struct board_stream *c, uint64_t packets, uint64_t bytes,
+			   uint64_t now_ns)
+{
+	uint64_t gap_ns = packets ? (now_ns - c->last_packet_ns) / packets : 0;
+
+	c->received_packets += packets;
+	c->received_bytes += bytes;
+	if (packets == 0)
+		return;
+	if (c->last_packet_ns) {
+		/* RFC 3550, 6.4.1, of the gaps between packets. */
+		uint64_t last_ns = c->gap_ns, off_ns;
+
+		off_ns = gap_ns > last_ns ? gap_ns - last_ns : last_ns - gap_ns;
+		c->jitter_ns += off_ns / 16 - c->jitter_ns / 16;
+		c->gap_ns = gap_ns;
+	}
+	c->last_packet_ns = now_ns;
+}
+
+bool owned_relay(struct owned_input *in, struct receiver *r, uint64_t now_ns)
+{
+	struct owned *o = in->owned;
+	struct arrival *arrivals;
+	struct train train = {0};
+	uint32_t overflows = o->counters->overflows[in->number], before = overflows;
+	uint64_t packets = 0, bytes = 0;
+	int n;
+
+	if (receiver_room(r) == 0)
+		return false;
+	n = receiver_take(r, in->fd, READS_MAX, &arrivals, &overflows);
+	for (int i = 0; i < n; i++) {
+		packets += arrivals[i].packets;
+		bytes += arrivals[i].bytes->iov_len;
+		if (is_wanted(in, &arrivals[i]))
+			join_train(o, &train, &arrivals[i]);
+		else
+			send_train(o, &train);
+	}
+	send_train(o, &train);
+	o->counters->queue_drops += overflows - before;
+	o->counters->overflows[in->number] = overflows;
+	count_arrivals(o->counters, packets, bytes, now_ns);
+	return true;
+}

@@ -1,0 +1,386 @@
+/* Beginning, changing and ending: see supervisor.h. */
+#include "mcast/relay/supervisor.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "mcast/common/rule_conf.h"
+#include "mcast/core/balance.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Loads are measured, and streams balanced, so often. */
+#define ROUND_MS 1000
+/* Workers without a supervisor look for one five times a second. */
+#define ADOPT_MS 700
+/* Moves in one round: a stream rests while it is moved. */
+#define MOVES_MAX 4
+
+/* ---- changes ---- */
+
+static void begin_stream(struct supervisor *s, const struct rule *rule)
+{
+	/* There are as many slots as rules, but those of streams that leave may still be taken. */
+	if (!stream_new(s, rule))
+		log_error("rule \"%s\" has no place: too many streams are leaving", rule->name);
+}
+
+static void carry_out(struct supervisor *s, const struct rule_change *c)
+{
+	struct stream *st = stream_find(s, c->rule.name);
+
+	switch (c->kind) {
+	case RULE_ADD:
+		begin_stream(s, &c->rule);
+		break;
+	case RULE_CHANGE:
+		if (st)
+			stream_change(st, &c->rule);
+		break;
+	case RULE_REMOVE:
+		if (st)
+			stream_end(st);
+		break;
+	}
+}
+
+int supervisor_apply(struct supervisor *s, const struct rule_batch *b, char ret_why[WHY_BYTES_MAX])
+{
+	int err = ruleset_apply(s->rules, b, ret_why);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < b->count; i++)
+		carry_out(s, &b->changes[i]);
+	return 0;
+}
+
+int supervisor_load(struct supervisor *s, const char *path, struct rule_batch *ret_batch,
+		    char ret_why[WHY_BYTES_MAX])
+{
+	struct ruleset *wanted;
+	int err = rule_conf_read(path, &wanted, ret_why);
+
+	if (err)
+		return err;
+	ruleset_diff(s->rules, wanted, ret_batch);
+	ruleset_free(wanted);
+	return supervisor_apply(s, ret_batch, ret_why);
+}
+
+/* ---- loads ---- */
+
+static void measure(struct supervisor *s, double seconds)
+{
+	list_for_each(node, &s->processes)
+		container_of(node, struct process, node)->load_pps = 0;
+	list_for_each(node, &s->streams) {
+		struct stream *st = container_of(node, struct stream, node);
+		uint64_t packets = s->board->streams[st->slot].received_packets;
+
+		st->load_pps += ((double)(packets - st->seen_packets) / seconds - st->load_pps) / 2;
+		st->seen_packets = packets;
+		if (st->owner)
+			st->owner->load_pps += st->load_pps;
+	}
+}
+
+static size_t list_streams(struct supervisor *s, struct stream **ret, struct balance_stream *loads)
+{
+	size_t count = 0;
+
+	list_for_each(node, &s->streams) {
+		struct stream *st = container_of(node, struct stream, node);
+
+		if (st->state != STREAM_OWNED || !process_is_usable(st->owner))
+			continue;
+		loads[count] = (struct balance_stream){.load = st->load_pps,
+						       .worker = st->owner->index,
+						       .rest_rounds = st->rest_rounds};
+		ret[count++] = st;
+	}
+	return count;
+}
+
+static void balance(struct supervisor *s)
+{
+	size_t room = ruleset_count(s->rules) + 1, count, moves_count;
+	struct balance_stream *loads = calloc(room, sizeof(*loads));
+	struct stream **streams = calloc(room, sizeof(struct stream *));
+	struct balance_move moves[MOVES_MAX];
+	uint8_t is_usable[BOARD_WORKERS_MAX];
+
+	if (!loads || !streams)
+		abort();
+	for (uint32_t i = 0; i < s->options->worker_count; i++)
+		is_usable[i] = staff_at(s, i) != NULL;
+	count = list_streams(s, streams, loads);
+	moves_count =
+		balance_round(loads, count, is_usable, s->options->worker_count, moves, MOVES_MAX);
+	for (size_t i = 0; i < count; i++)
+		streams[i]->rest_rounds = loads[i].rest_rounds;
+	for (size_t i = 0; i < moves_count; i++)
+		stream_move(streams[moves[i].stream], staff_at(s, moves[i].to));
+	free(streams);
+	free(loads);
+}
+
+/* What could not be had before: a worker that died too often, a socket. */
+static void try_again(struct supervisor *s)
+{
+	staff_fill(s);
+	list_for_each_safe(node, &s->streams) {
+		struct stream *st = container_of(node, struct stream, node);
+
+		if (st->state != STREAM_LEAVING && !stream_is_live(st, NULL))
+			stream_look_at_inputs(st);
+		if (st->state == STREAM_HOMELESS)
+			stream_place(st);
+	}
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+	uint64_t now_ns = clock_now_ns();
+
+	measure(s, (double)(now_ns - s->measured_ns) / (double)NS_PER_S);
+	s->measured_ns = now_ns;
+	try_again(s);
+	if (s->options->worker_count > 1)
+		balance(s);
+}
+
+/* ---- the end ---- */
+
+static void close_handles(struct supervisor *s)
+{
+	for (size_t i = 0; i < 3; i++)
+		uv_close((uv_handle_t *)&s->signals[i], NULL);
+	uv_close((uv_handle_t *)&s->tick, NULL);
+	uv_close((uv_handle_t *)&s->links, NULL);
+	uv_close((uv_handle_t *)&s->links_settle, NULL);
+	uv_close((uv_handle_t *)&s->rendezvous, NULL);
+	if (s->control)
+		control_close(s->control, NULL, NULL);
+	s->control = NULL;
+}
+
+void supervisor_check_end(struct supervisor *s)
+{
+	if (!s->is_ending || !list_is_empty(&s->processes) ||
+	    uv_is_closing((uv_handle_t *)&s->tick))
+		return;
+	if (s->ending_request)
+		control_reply_ok(s->ending_request, NULL);
+	s->ending_request = NULL;
+	close_handles(s);
+}
+
+void supervisor_end(struct supervisor *s, bool is_leaving)
+{
+	if (s->is_ending)
+		return;
+	s->is_ending = true;
+	s->is_leaving = is_leaving;
+	if (is_leaving)
+		staff_leave(s);
+	else
+		staff_end(s);
+	supervisor_check_end(s);
+}
+
+static void clean_up(struct supervisor *s)
+{
+	if (!s->is_leaving)
+		report_final(s);
+	execute_done(s);
+	list_for_each_safe(node, &s->streams) {
+		struct stream *st = container_of(node, struct stream, node);
+
+		stream_free(st);
+	}
+	idmap_done(&s->by_name);
+	ruleset_free(s->rules);
+	board_unmap(s->board);
+	close(s->board_fd);
+	close(s->links_fd);
+	close(s->rendezvous_fd);
+	if (!s->is_leaving)
+		unlink(s->rendezvous_path);
+	uv_loop_close(&s->loop);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct supervisor *s = signal->data;
+	struct rule_batch batch = {0};
+	char why[WHY_BYTES_MAX];
+
+	if (number != SIGHUP) {
+		supervisor_end(s, false);
+	} else if (!s->options->config) {
+		log_warn("SIGHUP: there is no --config to read again");
+	} else if (supervisor_load(s, s->options->config, &batch, why) < 0) {
+		log_error("nothing has changed: %s", why);
+	} else {
+		log_info("%s was read again: %zu changes", s->options->config, batch.count);
+	}
+	rule_batch_done(&batch);
+}
+
+/* ---- the beginning ---- */
+
+static void open_signals(struct supervisor *s)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+	for (size_t i = 0; i < 3; i++) {
+		uv_signal_init(&s->loop, &s->signals[i]);
+		s->signals[i].data = s;
+		uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+	}
+	/* The dead are buried without us. */
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* 20,000 descriptors are 20,000 inputs. */
+static void raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool is_somebody_new(const struct supervisor *s)
+{
+	list_for_each(node, &s->processes)
+		if (container_of(node, struct process, node)->state == PROCESS_NEW)
+			return true;
+	return false;
+}
+
+/* The loop turns. */
+static void on_adopting_tick(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* Workers of an earlier supervisor come, say what they have, and keep it. */
+static void adopt(struct supervisor *s)
+{
+	uint64_t end_ns = clock_now_ns() + ADOPT_MS * NS_PER_MS;
+
+	s->is_adopting = true;
+	log_info("workers of an earlier supervisor are awaited");
+	uv_timer_start(&s->tick, on_adopting_tick, 10, 10);
+	while (clock_now_ns() < end_ns || is_somebody_new(s))
+		uv_run(&s->loop, UV_RUN_ONCE);
+	s->is_adopting = false;
+	staff_settle(s);
+	log_info("%zu rules were taken over", ruleset_count(s->rules));
+}
+
+static int make_board(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
+{
+	const char *why;
+
+	if (s->board)
+		return 0;
+	s->board_fd = board_create();
+	if (s->board_fd < 0)
+		return fail_why(ret_why, "counters: %s", strerror(-s->board_fd));
+	s->board = board_map(s->board_fd, &why);
+	return s->board ? 0 : fail_why(ret_why, "counters: %s", why);
+}
+
+static struct supervisor *supervisor_new(const struct options *options)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	s->options = options;
+	s->rules = ruleset_new();
+	s->board_fd = s->links_fd = s->rendezvous_fd = -1;
+	list_init(&s->streams);
+	list_init(&s->processes);
+	list_init(&s->batches);
+	idmap_init(&s->by_name);
+	uv_loop_init(&s->loop);
+	uv_timer_init(&s->loop, &s->tick);
+	s->tick.data = s;
+	s->began_ns = s->measured_ns = clock_now_ns();
+	return s;
+}
+
+/* Rules that are taken over are newer than the file. */
+static int load_config(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
+{
+	struct rule_batch batch = {0};
+	int err = 0;
+
+	if (s->options->config && ruleset_count(s->rules) == 0)
+		err = supervisor_load(s, s->options->config, &batch, ret_why);
+	else if (s->options->config)
+		log_info("%s is not read: there are rules that were taken over",
+			 s->options->config);
+	rule_batch_done(&batch);
+	return err;
+}
+
+static int begin(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
+{
+	bool was_left;
+	int err;
+
+	/* Last comes what others see: when it answers, all is there. But who has the socket is the
+	 * one, so it is also first. */
+	err = control_open_unix(&s->loop, s->options->control_socket, execute, s, &s->control,
+				ret_why);
+	if (err)
+		return err;
+	err = rendezvous_open(s, &was_left, ret_why);
+	if (err)
+		return err;
+	if (was_left)
+		adopt(s);
+	err = make_board(s, ret_why);
+	if (err)
+		return err;
+	err = links_watch(s);
+	if (err)
+		return fail_why(ret_why, "rtnetlink: %s", strerror(-err));
+	control_own_metrics(s->control);
+	staff_fill(s);
+	return load_config(s, ret_why);
+}
+
+enum exit_code supervisor_run(const struct options *options)
+{
+	struct supervisor *s = supervisor_new(options);
+	char why[WHY_BYTES_MAX];
+
+	raise_files();
+	open_signals(s);
+	/* A supervisor that could not begin has nothing that outlives it. */
+	if (begin(s, why) < 0)
+		return fail_exit("%s", why);
+	uv_timer_start(&s->tick, on_tick, ROUND_MS, ROUND_MS);
+	log_info("multicast_relay %s is running: %zu rules, %u workers, control socket %s",
+		 MPP_VERSION, ruleset_count(s->rules), options->worker_count,
+		 options->control_socket);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	clean_up(s);
+	free(s);
+	return EXIT_DONE;
+}

@@ -1,0 +1,343 @@
+/* The worker's loop: inputs that are readable, one after the other, then one sendmmsg for each
+ * socket that has got something to send; between the turns what the supervisor has to say. */
+#include "mcast/relay/worker.h"
+
+#include "common/base/clock.h"
+#include "common/base/idmap.h"
+#include "common/base/log.h"
+#include "mcast/common/board.h"
+#include "mcast/common/rule_json.h"
+#include "mcast/relay/message.h"
+#include "mcast/relay/owned.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Inputs that one turn looks at; the next turn has the others. */
+#define EVENTS_MAX 256
+/* Messages obeyed in one turn: 64 rules are 2 ms, and inputs hold more than that. */
+#define MESSAGES_MAX 64
+/* How often a worker without supervisor looks for one. */
+#define ALONE_MS 200
+
+struct worker {
+	const struct worker_options *options;
+	struct board *board;
+	struct board_worker *counters;
+	struct receiver *receiver;
+	struct senders senders;
+	struct list streams;
+	struct idmap by_slot;
+	int epoll_fd;
+	int channel;	      /* -1: the supervisor is gone */
+	uint64_t alone_ns;    /* when to look for another one */
+	struct list *telling; /* the next stream to tell it of; NULL: it knows all */
+	bool is_ending;
+};
+
+/* ---- talking ---- */
+
+/* 0, or -EAGAIN: not now. When the supervisor is gone, reading its channel tells. */
+static int try_to_say(struct worker *w, json_t *body_take, const int *fds, size_t fd_count)
+{
+	char *text = json_dumps(body_take, JSON_COMPACT);
+	int err = text ? message_send(w->channel, text, fds, fd_count) : -ENOMEM;
+
+	free(text);
+	json_decref(body_take);
+	return err == -EAGAIN ? err : 0;
+}
+
+static int say_hello(struct worker *w)
+{
+	return try_to_say(w,
+			  json_pack("{s:s, s:i, s:i, s:i, s:i}", "say", "hello", "format",
+				    MESSAGE_FORMAT, "pid", (int)getpid(), "index",
+				    (int)w->options->index, "seat", (int)w->options->seat),
+			  &w->options->board, 1);
+}
+
+static int say_have(struct worker *w, const struct owned *o)
+{
+	int fds[RULE_INPUTS_MAX], inputs = 0;
+	size_t count = 0;
+
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
+		if (o->inputs[i].fd < 0)
+			continue;
+		fds[count++] = o->inputs[i].fd;
+		inputs |= 1 << i;
+	}
+	return try_to_say(w,
+			  json_pack("{s:s, s:i, s:o, s:i, s:b}", "say", "have", "slot",
+				    (int)o->slot, "rule", rule_to_json(&o->rule), "inputs", inputs,
+				    "released", o->is_released),
+			  fds, count);
+}
+
+/* A new supervisor is told of all streams, some in each turn, so that they go on meanwhile. */
+static void tell(struct worker *w)
+{
+	for (int i = 0; i < MESSAGES_MAX && w->telling; i++) {
+		struct list *next = w->telling->next;
+
+		if (w->telling != &w->streams) {
+			if (say_have(w, container_of(w->telling, struct owned, node)) < 0)
+				return;
+			w->telling = next;
+		} else if (try_to_say(w, json_pack("{s:s}", "say", "complete"), NULL, 0) == 0) {
+			w->telling = NULL;
+		}
+	}
+}
+
+/* ---- streams ---- */
+
+static void watch(struct worker *w, struct owned *o)
+{
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &o->inputs[i]};
+
+		if (o->inputs[i].fd >= 0)
+			epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, o->inputs[i].fd, &event);
+	}
+}
+
+/* The sockets live on elsewhere, so that closing ours does not do it. */
+static void unwatch(struct worker *w, struct owned *o)
+{
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
+		if (o->inputs[i].fd >= 0)
+			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, o->inputs[i].fd, NULL);
+}
+
+static void forget(struct worker *w, uint32_t slot)
+{
+	struct owned *o = idmap_get(&w->by_slot, slot + 1);
+
+	if (!o)
+		return;
+	if (!o->is_released)
+		unwatch(w, o);
+	if (w->telling == &o->node)
+		w->telling = o->node.next;
+	idmap_remove(&w->by_slot, slot + 1);
+	owned_free(o);
+}
+
+static void take_inputs(struct owned *o, struct message *m)
+{
+	uint32_t inputs = message_number(m, "inputs");
+	size_t taken = 0;
+
+	for (unsigned i = 0; i < RULE_INPUTS_MAX && taken < m->fd_count; i++) {
+		if (!(inputs & 1u << i))
+			continue;
+		o->inputs[i].fd = m->fds[taken];
+		m->fds[taken++] = -1;
+	}
+}
+
+static void own(struct worker *w, struct message *m)
+{
+	uint32_t slot = message_number(m, "slot");
+	struct rule rule = {0};
+	char why[WHY_BYTES_MAX];
+	struct owned *o;
+
+	if (slot >= BOARD_SLOTS_MAX ||
+	    rule_from_json(json_object_get(m->body, "rule"), &rule, why) < 0) {
+		log_error("the supervisor speaks of a rule that is none");
+		return;
+	}
+	forget(w, slot);
+	o = owned_new(slot, &rule, &w->senders, &w->board->streams[slot]);
+	take_inputs(o, m);
+	list_push_back(&w->streams, &o->node);
+	idmap_put(&w->by_slot, slot + 1, o);
+	watch(w, o);
+}
+
+static void release(struct worker *w, uint32_t slot)
+{
+	struct owned *o = idmap_get(&w->by_slot, slot + 1);
+
+	if (o && !o->is_released) {
+		unwatch(w, o);
+		o->is_released = true;
+	}
+	/* One small answer to each command: there is room. */
+	try_to_say(w, json_pack("{s:s, s:i}", "say", "released", "slot", (int)slot), NULL, 0);
+}
+
+static void obey(struct worker *w, struct message *m)
+{
+	const char *what = json_string_value(json_object_get(m->body, "do"));
+
+	if (!what)
+		return;
+	if (strcmp(what, "own") == 0)
+		own(w, m);
+	else if (strcmp(what, "release") == 0)
+		release(w, message_number(m, "slot"));
+	else if (strcmp(what, "forget") == 0)
+		forget(w, message_number(m, "slot"));
+	else if (strcmp(what, "end") == 0)
+		w->is_ending = true;
+	w->counters->streams = w->by_slot.count;
+}
+
+/* ---- the supervisor ---- */
+
+static void on_supervisor_gone(struct worker *w)
+{
+	log_warn("the supervisor is gone; the streams go on");
+	close(w->channel);
+	w->channel = -1;
+	w->telling = NULL;
+	w->alone_ns = 0;
+}
+
+static void listen_to(struct worker *w)
+{
+	for (int i = 0; i < MESSAGES_MAX && !w->is_ending; i++) {
+		struct message m;
+		int err = message_receive(w->channel, &m);
+
+		if (err == -EAGAIN)
+			return;
+		if (err == -EPROTO)
+			continue;
+		if (err) {
+			on_supervisor_gone(w);
+			return;
+		}
+		obey(w, &m);
+		message_done(&m);
+	}
+}
+
+static void watch_channel(struct worker *w)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+
+	message_prepare(w->channel);
+	epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->channel, &event);
+}
+
+/* To one that has come up meanwhile. */
+static void look_for_supervisor(struct worker *w, uint64_t now_ns)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (now_ns < w->alone_ns)
+		return;
+	w->alone_ns = now_ns + ALONE_MS * NS_PER_MS;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	strncpy(to.sun_path, w->options->rendezvous, sizeof(to.sun_path) - 1);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		close(fd);
+		return;
+	}
+	w->channel = fd;
+	watch_channel(w);
+	if (say_hello(w) == 0)
+		w->telling = w->streams.next;
+}
+
+/* ---- the loop ---- */
+
+static void flush(struct worker *w, uint64_t now_ns)
+{
+	senders_flush(&w->senders, now_ns);
+	receiver_reset(w->receiver);
+}
+
+static void relay(struct worker *w, struct owned_input *in, uint64_t now_ns)
+{
+	if (owned_relay(in, w->receiver, now_ns))
+		return;
+	flush(w, now_ns);
+	owned_relay(in, w->receiver, now_ns);
+}
+
+static int patience_ms(const struct worker *w)
+{
+	if (w->telling)
+		return 1;
+	return w->channel < 0 ? ALONE_MS : -1;
+}
+
+/* What the supervisor says may free a stream that is among the events: it is heard last. */
+static void turn(struct worker *w)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int n = epoll_wait(w->epoll_fd, events, EVENTS_MAX, patience_ms(w));
+	uint64_t now_ns = clock_now_ns();
+	bool is_spoken_to = false;
+
+	w->senders.now_ns = now_ns;
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.ptr)
+			relay(w, events[i].data.ptr, now_ns);
+		else
+			is_spoken_to = true;
+	}
+	flush(w, now_ns);
+	if (is_spoken_to)
+		listen_to(w);
+	if (w->channel < 0)
+		look_for_supervisor(w, now_ns);
+	tell(w);
+	w->counters->turns++;
+	w->counters->busy_ns += clock_now_ns() - now_ns;
+}
+
+static void clean_up(struct worker *w)
+{
+	list_for_each_safe(node, &w->streams)
+		forget(w, container_of(node, struct owned, node)->slot);
+	idmap_done(&w->by_slot);
+	senders_done(&w->senders);
+	receiver_free(w->receiver);
+	close(w->epoll_fd);
+	if (w->channel >= 0)
+		close(w->channel);
+	board_unmap(w->board);
+}
+
+enum exit_code worker_run(const struct worker_options *options)
+{
+	struct worker w = {.options = options, .channel = options->channel};
+	const char *why;
+
+	signal(SIGINT, SIG_IGN); /* of the terminal: the supervisor says what to do */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	w.board = board_map(options->board, &why);
+	if (!w.board)
+		return fail_exit("--board: %s", why);
+	w.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w.epoll_fd < 0)
+		return fail_exit("epoll: %s", strerror(errno));
+	w.counters = &w.board->workers[options->seat];
+	*w.counters = (struct board_worker){.pid = getpid()};
+	w.receiver = receiver_new();
+	senders_init(&w.senders);
+	list_init(&w.streams);
+	idmap_init(&w.by_slot);
+	watch_channel(&w);
+	while (!w.is_ending)
+		turn(&w);
+	clean_up(&w);
+	return EXIT_DONE;
+}

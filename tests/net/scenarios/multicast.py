@@ -1,0 +1,410 @@
+"""The multicast relay: every packet exactly once, whatever is done to rules, workers and the
+supervisor meanwhile; and what it refuses.
+
+    source --(in)-- relay --(out)-- target
+"""
+
+import json
+import os
+import signal
+import socket
+import time
+
+from lab import expect, expect_equal, wait_for
+from multicasting import (IN_GROUP, IN_PORT, OUT_GROUP, OUT_PORT, Place, Relay, expect_exact, plus,
+                       result)
+from scenario import Scenario
+
+SO_RCVBUFFORCE = 33
+STREAMS = 20
+RATE = 200
+COUNT = 600  # 3 s
+
+
+def start(lab, streams=STREAMS, is_bridged=False, **more):
+    place = Place(lab, is_bridged)
+    relay = Relay(lab, place.node, **more)
+    relay.ask_all([{"op": "add", "rule": place.rule(number)} for number in range(streams)])
+    expect_equal(relay.must("list")["total"], streams, "rules")
+    return place, relay
+
+
+def exactly_once(lab, is_bridged, *options):
+    """Each packet of each stream, and no other."""
+    place, relay = start(lab, is_bridged=is_bridged)
+    sink = place.sink(STREAMS, COUNT)
+    place.generate(STREAMS, COUNT, RATE, *options).succeed()
+    expect_exact(sink)
+    expect_equal(relay.end(), (STREAMS * COUNT, STREAMS * COUNT), "packets matched and sent")
+
+
+def under_traffic(lab, act):
+    """`act(relay, place)` once and again while packets come."""
+    place, relay = start(lab)
+    sink = place.sink(STREAMS, COUNT)
+    generator = place.generate(STREAMS, COUNT, RATE)
+    times = 0
+    while generator.is_running():
+        act(relay, place, times)
+        times += 1
+    generator.succeed()
+    expect(times >= 3, f"only {times} times while packets came")
+    expect_exact(sink)
+    return relay
+
+
+def move_all(relay, _place, times):
+    for number in range(STREAMS):
+        relay.must("move", name=f"stream{number}", worker=(number + times) % 2)
+
+
+def restart_workers(relay, _place, times):
+    old = relay.pids()
+    relay.must("restart-worker", worker=times % 2)
+    wait_for(lambda: old[times % 2] not in all_pids(relay), "the old worker has ended")
+
+
+def all_pids(relay):
+    return [w["pid"] for w in relay.must("workers")["workers"]]
+
+
+def add_and_remove(relay, place, times):
+    """Other rules come and go, one by one and in batches."""
+    for number in range(100, 120):
+        relay.add(place.rule(number))
+    batch = relay.must("batch")["batch"]
+    relay.ask_all([{"op": "remove", "name": f"stream{number}", "batch": batch}
+                   for number in range(100, 120)])
+    expect_equal(relay.must("commit", batch=batch)["removed"], 20, "removed in one batch")
+
+
+def change_outputs(relay, place, times):
+    """An output more, and one less; the first one stays."""
+    for number in range(STREAMS):
+        rule = place.rule(number)
+        if times % 2 == 0:
+            rule["outputs"].append({"address": "239.20.0.1", "port": 7000 + number,
+                                    "interface": place.output})
+        relay.must("change", rule=rule)
+
+
+def detach(relay, _place, _times):
+    """The supervisor ends in order, and another one takes over."""
+    pids = relay.pids()
+    relay.must("detach")
+    relay.process.succeed()
+    relay.start()
+    expect_equal(relay.pids(), pids, "workers that were taken over")
+    expect_equal(relay.must("list")["total"], STREAMS, "rules that were taken over")
+
+
+def kill_supervisor(relay, _place, _times):
+    pids = relay.pids()
+    relay.process.kill()
+    relay.start()
+    expect_equal(relay.pids(), pids, "workers that were taken over")
+    expect_equal(relay.must("list")["total"], STREAMS, "rules that were taken over")
+
+
+def counters_stay(lab, act):
+    relay = under_traffic(lab, act)
+    expect_equal(relay.end(), (STREAMS * COUNT, STREAMS * COUNT), "packets matched and sent")
+
+
+def outputs_change(lab):
+    matched, _ = under_traffic(lab, change_outputs).end()
+    expect_equal(matched, STREAMS * COUNT, "packets matched")
+
+
+def kill_worker(lab):
+    """What a worker had read and not sent dies with it, and nothing else; nothing comes twice."""
+    place, relay = start(lab)
+    sink = place.sink(STREAMS, COUNT, "--idle", "2s")
+    generator = place.generate(STREAMS, COUNT, RATE)
+    kills = 0
+    while generator.is_running() and kills < 4:
+        pid = relay.pids()[kills % 2]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda pid=pid: len(relay.pids()) == 2 and pid not in all_pids(relay),
+                 "another worker is there")
+        kills += 1
+    generator.succeed()
+    total = result(sink)["total"]
+    expect_equal(total["duplicated"], 0, "packets that came twice")
+    expect(total["lost"] <= kills * 128, f"{total['lost']} packets lost by {kills} kills")
+    expect(kills >= 2, f"only {kills} kills")
+    relay.end()
+
+
+def ipv6_and_source(lab):
+    """IPv6, and of two senders to a group only the one that was asked for."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+    relay.add({"name": "six", "inputs": [{"interface": place.input, "group": "ff15::1:1",
+                                          "port": 5001, "source": place.near.a_ip6}],
+               "outputs": [{"address": "ff15::2:1", "port": 6001, "interface": place.output,
+                            "source": place.far.a_ip6, "ttl": 3}]})
+    relay.add({"name": "nobody", "inputs": [{"interface": place.input, "group": IN_GROUP,
+                                             "port": 5005, "source": "10.99.0.1"}],
+               "outputs": [{"address": OUT_GROUP, "port": 6005, "interface": place.output}]})
+    sink = place.sink(1, 100, group="ff15::2:1", port=6001)
+    place.generate(1, 100, 500, group="ff15::1:1", port=5001).succeed()
+    place.generate(1, 100, 500, group=IN_GROUP, port=5005, name="other").succeed()
+    expect_exact(sink)
+    expect_equal(relay.must("stats", name="nobody")["streams"][0]["received_packets"], 0,
+                 "packets of a source that was not asked for")
+
+
+def several_outputs(lab):
+    """To two groups and a host; another host does not answer, and hurts nobody."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+    rule = place.rule()
+    dead = plus(place.far.b_ip, 100)
+    rule["outputs"] += [
+        {"address": plus(OUT_GROUP, 50), "port": 6050, "interface": place.output},
+        {"address": dead, "port": 6060},
+        {"address": place.far.b_ip, "port": 6070}]
+    relay.add(rule)
+    with place.target.inside():
+        host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    host.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
+    host.bind((place.far.b_ip, 6070))
+    host.settimeout(10)
+    sinks = [place.sink(1, COUNT), place.sink(1, COUNT, group=plus(OUT_GROUP, 50), port=6050,
+                                              name="second")]
+    place.generate(1, COUNT, 1000).succeed()
+    for sink in sinks:
+        expect_exact(sink)
+    for _ in range(COUNT):
+        expect_equal(len(host.recv(2048)), 1024, "bytes of a packet")
+    host.close()
+
+
+def interface_comes_and_goes(lab):
+    """A rule whose interface is missing waits for it, and for its return; so does an output."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+    rule = {"name": "late", "inputs": [{"interface": "late0", "group": IN_GROUP, "port": 5001}],
+            "outputs": [{"address": OUT_GROUP, "port": 6001, "interface": "late1"}]}
+    expect("late0" in relay.must("add", rule=rule)["waiting"], "the reply says what it waits for")
+    expect_equal(relay.must("list")["rules"][0]["state"], "waiting", "state")
+    for times in range(2):
+        near = lab.link(place.source, place.node)
+        far = lab.link(place.node, place.target)
+        for link, device, name, ip in ((near, near.b_device, "late0", near.b_ip),
+                                       (far, far.a_device, "late1", far.a_ip)):
+            place.node.ip(f"link set {device} down", f"link set {device} name {name}",
+                          f"link set {name} up")
+            place.node.set(f"net/ipv4/conf/{name}/rp_filter", "0")
+            place.node.ip(f"route replace 10.77.{link.number}.0/24 dev {name}")
+        place.target.set(f"net/ipv4/conf/{far.b_device}/rp_filter", "0")
+        wait_for(lambda: relay.must("list")["rules"][0]["state"] == "live", "the rule is live")
+        place.source_device, place.target_device = near.a_device, far.b_device
+        # An output that was missing is looked for once a second.
+        with place.target.inside():
+            probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                         socket.inet_aton(OUT_GROUP) + socket.inet_aton(far.b_ip))
+        probe.bind((OUT_GROUP, 6001))
+        probe.setblocking(False)
+        with place.source.inside():
+            sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(near.a_ip))
+        wait_for(lambda: passes(sender, probe), f"packets pass, time {times}")
+        sender.close()
+        probe.close()
+        sink = place.sink(1, 100, name=f"sink{times}")
+        place.generate(1, 100, 500, name=f"generator{times}").succeed()
+        expect_exact(sink)
+        place.node.ip("link del late0", "link del late1")
+        wait_for(lambda: relay.must("list")["rules"][0]["state"] == "waiting", "it waits again")
+
+
+def passes(sender, probe):
+    sender.sendto(b"?", (IN_GROUP, 5001))
+    time.sleep(0.01)
+    try:
+        return probe.recv(10) == b"?"
+    except BlockingIOError:
+        return False
+
+
+def redundant_inputs(lab, match, *options):
+    """The same stream by two ways, each of which loses packets: what either brought goes on, once."""
+    place = Place(lab)
+    second = lab.link(place.source, place.node)
+    for which in ("all", second.b_device):
+        place.node.set(f"net/ipv4/conf/{which}/rp_filter", "0")
+    relay = Relay(lab, place.node)
+    rule = place.rule(match=match)
+    rule["inputs"].append({**rule["inputs"][0], "interface": second.b_device})
+    relay.add(rule)
+    # Every fifth packet is missing at one input, every seventh at the other.
+    for device, every in ((place.input, 5), (second.b_device, 7)):
+        place.node.output(["nft", f"add table netdev t{every}; add chain netdev t{every} c "
+                           f"{{ type filter hook ingress device {device} priority 0; }}; "
+                           f"add rule netdev t{every} c udp dport {IN_PORT} "
+                           f"numgen inc mod {every} == 0 drop"])
+    sink = place.sink(1, COUNT, "--idle", "2s", *options)
+    copy(place, second, options)
+    total = result(sink)["total"]
+    expect_equal(total["duplicated"], 0, "packets that came twice")
+    expect_equal(total["lost"], -(-COUNT // 35), "packets that both ways have lost")
+
+
+def copy(place, second, options):
+    """One generator's packets leave by both ways: the kernel duplicates them."""
+    place.source.output(["nft", "add table netdev both; add chain netdev both c "
+                         f"{{ type filter hook egress device {place.source_device} priority 0; }}; "
+                         f"add rule netdev both c udp dport {IN_PORT} dup to {second.a_device}"])
+    place.generate(1, COUNT, 1000, *options).succeed()
+
+
+def rules_are_checked(lab):
+    """What is no rule, or no rule beside the others, is refused in words, and changes nothing."""
+    place, relay = start(lab, streams=2)
+    good = place.rule(5)
+    bad = [
+        ("group", {"group": "10.1.1.1"}), ("port", {"port": 0}), ("port", {"port": 65536}),
+        ("interface", {"interface": ""}), ("interface", {"interface": "a" * 16}),
+        ("group", {"group": "239.1.1"}), ("source", {"source": "239.1.1.1"}),
+        ("colour", {"colour": "red"}),
+    ]
+    for what, change in bad:
+        relay.refuse(what, "add", rule={**good, "inputs": [{**good["inputs"][0], **change}]})
+    relay.refuse("outputs", "add", rule={**good, "outputs": []})
+    relay.refuse("stream0", "add", rule={**good, "name": "stream0"})
+    relay.refuse("stream0", "add", rule={**good, "inputs": place.rule(0)["inputs"]})
+    relay.refuse("nobody", "remove", name="nobody")
+    relay.refuse("nobody", "change", rule={**good, "name": "nobody"})
+    relay.refuse("op", "dance")
+    relay.refuse("worker", "move", name="stream0", worker=9)
+    expect_equal(relay.must("list")["total"], 2, "rules")
+    there = {"name": "there", "inputs": [{"interface": place.input, "group": "239.9.0.1",
+                                          "port": 9000}],
+             "outputs": [{"address": "239.9.0.2", "port": 9000, "interface": place.output}]}
+    back = {"name": "back", "inputs": [{"interface": place.output, "group": "239.9.0.2",
+                                        "port": 9000}],
+            "outputs": [{"address": "239.9.0.1", "port": 9000, "interface": place.input}]}
+    relay.add(there)
+    relay.refuse("loop", "add", rule=back)
+    batch = relay.must("batch")["batch"]
+    relay.must("add", rule=place.rule(10), batch=batch)
+    relay.must("add", rule=place.rule(0), batch=batch)
+    relay.refuse("stream0", "commit", batch=batch)
+    expect_equal(relay.must("list")["total"], 3, "rules after a batch that failed")
+
+
+def file_of_rules(lab):
+    """save, --check, --config, SIGHUP and reload: the difference is what changes."""
+    config = lab.folder / "rules.conf"
+    place, relay = start(lab, streams=3)
+    relay.must("save", file=str(config))
+    check = [lab.bin_dir / "multicast_relay", "supervisor", "--check", "--config", config]
+    expect("3 rules" in place.node.output(check), "--check counts the rules")
+    relay.end()
+    relay = Relay(lab, place.node, options=("--config", config), name="second")
+    expect_equal([r["name"] for r in relay.must("list")["rules"]],
+                 ["stream0", "stream1", "stream2"], "rules of the file")
+    relay.must("remove", name="stream1")
+    relay.add(place.rule(7))
+    relay.process.signal(signal.SIGHUP)
+    wait_for(lambda: {r["name"] for r in relay.must("list")["rules"]} ==
+             {"stream0", "stream1", "stream2"}, "SIGHUP has read the file again")
+    expect_equal(relay.must("reload"), {"ok": True, "added": 0, "changed": 0, "removed": 0},
+                 "nothing differs")
+    config.write_text(config.read_text().replace("5001", "0"))
+    relay.refuse("rules.conf", "reload")
+    expect_equal(relay.must("list")["total"], 3, "rules after a file that is wrong")
+    done = place.node.run(check)
+    expect(done.returncode == 2 and "rules.conf" in done.stderr, f"--check: {done}")
+
+
+def many_rules(lab):
+    """10,000 in one batch, beside streams that lose nothing by it."""
+    count = 1000 if not lab.is_long else 10_000
+    place, relay = start(lab)
+    sink = place.sink(STREAMS, COUNT)
+    generator = place.generate(STREAMS, COUNT, RATE)
+    batch = relay.must("batch")["batch"]
+    replies = relay.ask_all([{"op": "add", "batch": batch, "rule": {
+        "name": f"more{n}", "inputs": [{"interface": place.input, "port": 10_000 + n % 50_000,
+                                        "group": plus("239.100.0.0", n)}],
+        "outputs": [{"address": plus("239.200.0.0", n), "port": 7000,
+                     "interface": place.output}]}} for n in range(count)])
+    expect(all(reply["ok"] for reply in replies), f"{replies[:1]}")
+    expect_equal(relay.must("commit", batch=batch)["added"], count, "rules added")
+    expect_equal(relay.must("list", count=1)["total"], count + STREAMS, "rules")
+    page = relay.must("list", **{"from": count}, count=50)["rules"]
+    expect(len(page) == STREAMS and all(r["state"] == "live" for r in page), f"{page[:1]}")
+    generator.succeed()
+    expect_exact(sink)
+    batch = relay.must("batch")["batch"]
+    relay.ask_all([{"op": "remove", "batch": batch, "name": f"more{n}"} for n in range(count)])
+    expect_equal(relay.must("commit", batch=batch)["removed"], count, "rules removed")
+
+
+def bad_clients(lab):
+    """Lines that are no requests, lines without end, clients that never read: the others and the
+    packets go on."""
+    place, relay = start(lab)
+    sink = place.sink(STREAMS, COUNT)
+    generator = place.generate(STREAMS, COUNT, RATE)
+    clients = []
+    for text in (b"{]\n", b"[1,2]\n", b"\0\1\2\n", b'{"op": 7}\n', b"x" * 1_000_000,
+                 b'{"op": "stats"}\n' * 20_000):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(relay.path)
+        client.setblocking(False)
+        try:
+            client.send(text)
+        except (BlockingIOError, BrokenPipeError):
+            pass
+        clients.append(client)
+    for _ in range(20):
+        relay.must("ping")
+    generator.succeed()
+    expect_exact(sink)
+    for client in clients:
+        client.close()
+
+
+def metrics(lab):
+    place, relay = start(lab, streams=1)
+    sink = place.sink(1, 100)
+    place.generate(1, 100, 500).succeed()
+    expect_exact(sink)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(relay.path)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = b""
+        while more := client.recv(65536):
+            text += more
+    expect(b'mcast_sent_packets_total{rule="stream0"} 100\n' in text, f"{text[-500:]}")
+    expect(os.stat(relay.path).st_mode & 0o777 == 0o660, "the mode of the control socket")
+    second = place.node.run([lab.bin_dir / "multicast_relay", "supervisor", "--control-socket",
+                             relay.path])
+    expect(second.returncode == 2, "a second relay at the same socket ends")
+
+
+ACTS = (move_all, restart_workers, add_and_remove, detach, kill_supervisor)
+SCENARIOS = [
+    Scenario("exactly_once", exactly_once, (False,)),
+    Scenario("bridges", exactly_once, (True,)),
+    Scenario("bursts", exactly_once, (True, "--burst", "8")),
+    Scenario("segments", exactly_once, (False, "--burst", "8", "--gso")),
+    *(Scenario(act.__name__, counters_stay, (act,)) for act in ACTS),
+    Scenario("change_outputs", outputs_change),
+    Scenario("kill_worker", kill_worker),
+    Scenario("ipv6_and_source", ipv6_and_source),
+    Scenario("several_outputs", several_outputs),
+    Scenario("interface_comes_and_goes", interface_comes_and_goes),
+    Scenario("redundant_rtp", redundant_inputs, ("rtp", "--rtp")),
+    Scenario("redundant_content", redundant_inputs, ("content",)),
+    Scenario("rules_are_checked", rules_are_checked),
+    Scenario("file_of_rules", file_of_rules),
+    Scenario("many_rules", many_rules, limit_s=120),
+    Scenario("bad_clients", bad_clients),
+    Scenario("metrics", metrics),
+]
