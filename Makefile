@@ -130,8 +130,8 @@ $(eval $(call program_rule,echo/server,echo_server,echo/common))
 $(eval $(call program_rule,echo/client,echo_client,echo/common))
 $(eval $(call program_rule,mcast/relay,multicast_relay,mcast/common mcast/core))
 $(eval $(call program_rule,mcast/client,control_client,mcast/common mcast/core))
-$(eval $(call program_rule,mcast/generator,traffic_generator,mcast/core))
-$(eval $(call program_rule,mcast/sink,traffic_sink,mcast/core))
+$(eval $(call program_rule,mcast/generator,traffic_generator,mcast/traffic mcast/core))
+$(eval $(call program_rule,mcast/sink,traffic_sink,mcast/traffic mcast/core))
 
 # A unit test is one program. It names what it needs beside libcommon in its first lines:
 # /* with: src/controller/call.c tests/unit/flow/world.c */

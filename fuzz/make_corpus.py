@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Writes the seed inputs of the frame, deframer, cutter and rule fuzz targets into fuzz/corpus/.
+"""Writes the seed inputs of the frame, deframer, cutter, rule and payload fuzz targets into
+fuzz/corpus/.
 
-Run it after a change of the wire format or of the rules' JSON; its output is committed. Good
-inputs nearly all: the fuzzers find the bad ones from there."""
+Run it after a change of the wire format, the stamp or the rules' JSON; its output is committed.
+Good inputs nearly all: the fuzzers find the bad ones from there."""
 
 import json
 import struct
@@ -89,6 +90,22 @@ RULES = {
 }
 
 
+def stamped(*sequences, rtp=b"", run=1):
+    """Packets of a stamp alone; the first byte says how long each is, and whether RTP is there."""
+    packets = [rtp + struct.pack(">QIIQQ", 0x4D63617374537431, run, 0, sequence, 0)
+               for sequence in sequences]
+    return bytes([len(packets[0]) << 1 | bool(rtp)]) + b"".join(packets)
+
+
+PACKETS = {
+    "in_order": stamped(0, 1, 2, 3),
+    "copies": stamped(5, 5, 4, 4, 9),
+    "far": stamped(0, 1 << 20, 0, (1 << 20) - 65535, 1 << 62),
+    "rtp": stamped(7, rtp=struct.pack(">BBHII", 0x80, 96, 7, 0, 1)),
+    "other_run": stamped(0, 1) + stamped(2, run=2)[1:],
+}
+
+
 def write(target, inputs):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,3 +118,4 @@ write("frame", FRAMES)
 write("deframer", {title: b"\7" + stream for title, stream in STREAMS.items()})
 write("cutter", LARGE)
 write("rule", {title: json.dumps(rule).encode() for title, rule in RULES.items()})
+write("payload", PACKETS)

@@ -49,7 +49,7 @@ MAY_LINK = {
 # A core needs C and nothing of the system under it but types (ssize_t, iovec).
 CORE = {"wire", "flow", "emulator/core", "mcast/core"}
 CORE_SYSTEM_HEADERS = {
-    "assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
+    "arpa/inet.h", "assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h",
     "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
     "strings.h", "sys/types.h", "sys/uio.h",
 }

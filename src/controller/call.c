@@ -3,27 +3,17 @@
 #include "controller/call.h"
 
 #include "common/base/clock.h"
-#include "common/base/limits.h"
+#include "common/io/asker.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define READ_BYTES (16u * KIB)
-
-struct call {
-	uint64_t end_us;
-	int fd;
-	char *line; /* malloc'd; line_len of line_size bytes are there */
-	size_t line_len, line_size;
-};
 
 static uint64_t left_us(uint64_t end_us)
 {
@@ -32,20 +22,9 @@ static uint64_t left_us(uint64_t end_us)
 	return now_us < end_us ? end_us - now_us : 0;
 }
 
-/* 0 or -ETIMEDOUT. */
 static int await(int fd, short events, uint64_t end_us)
 {
-	struct pollfd p = {.fd = fd, .events = events};
-	uint64_t left_ms;
-	int rc;
-
-	do {
-		left_ms = (left_us(end_us) + US_PER_MS - 1) / US_PER_MS;
-		rc = poll(&p, 1, (int)left_ms);
-	} while (rc < 0 && errno == EINTR);
-	if (rc < 0)
-		return -errno;
-	return rc > 0 ? 0 : -ETIMEDOUT;
+	return asker_await(fd, events, end_us, &events);
 }
 
 /* ---- look-up ---- */
@@ -177,126 +156,38 @@ static int connect_any(const struct addrinfo *list, uint64_t end_us)
 
 /* ---- talking ---- */
 
-static int send_line(struct call *c, const json_t *request)
-{
-	char *text = json_dumps(request, JSON_COMPACT);
-	size_t len, sent = 0;
-	int err = 0;
-
-	if (!text)
-		return -ENOMEM;
-	len = strlen(text);
-	text[len++] = '\n'; /* in place of the NUL */
-	while (sent < len && !err) {
-		ssize_t n = send(c->fd, text + sent, len - sent, MSG_NOSIGNAL);
-
-		if (n > 0)
-			sent += (size_t)n;
-		else if (errno == EAGAIN)
-			err = await(c->fd, POLLOUT, c->end_us);
-		else if (errno != EINTR)
-			err = -errno;
-	}
-	free(text);
-	return err;
-}
-
-static int make_room(struct call *c)
-{
-	size_t size = c->line_size ? 2 * c->line_size : READ_BYTES;
-	char *line;
-
-	if (c->line_len < c->line_size)
-		return 0;
-	if (size > CONTROL_REPLY_MAX)
-		return -EMSGSIZE;
-	line = realloc(c->line, size);
-	if (!line)
-		return -ENOMEM;
-	c->line = line;
-	c->line_size = size;
-	return 0;
-}
-
-/* What is there now; true in `ret_is_whole` once a line end is. */
-static int receive_part(struct call *c, bool *ret_is_whole)
-{
-	ssize_t n;
-	int err = await(c->fd, POLLIN, c->end_us);
-
-	if (!err)
-		err = make_room(c);
-	if (err)
-		return err;
-	n = recv(c->fd, c->line + c->line_len, c->line_size - c->line_len, 0);
-	if (n == 0)
-		return -ECONNABORTED;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	*ret_is_whole = memchr(c->line + c->line_len, '\n', (size_t)n) != NULL;
-	c->line_len += (size_t)n;
-	return 0;
-}
-
-static int receive_line(struct call *c)
-{
-	bool is_whole = false;
-	int err = 0;
-
-	while (!is_whole && !err)
-		err = receive_part(c, &is_whole);
-	return err;
-}
-
-static int parse_reply(const struct call *c, json_t **ret_reply)
-{
-	json_t *reply = json_loadb(c->line, c->line_len, 0, NULL);
-
-	if (!json_is_boolean(json_object_get(reply, "ok"))) {
-		json_decref(reply);
-		return -EPROTO;
-	}
-	*ret_reply = reply;
-	return 0;
-}
-
-static int talk(struct call *c, const json_t *request, json_t **ret_reply,
+static int talk(int fd_take, const json_t *request, uint64_t end_us, json_t **ret_reply,
 		char ret_why[CALL_WHY_MAX])
 {
-	int err = send_line(c, request);
+	struct asker a;
+	int err;
 
+	asker_init_take(&a, fd_take);
+	a.end_us = end_us;
+	err = asker_push(&a, request);
 	if (!err)
-		err = receive_line(c);
-	if (!err)
-		err = parse_reply(c, ret_reply);
-	if (err == -ETIMEDOUT)
-		snprintf(ret_why, CALL_WHY_MAX, "no answer in time");
-	else if (err == -ECONNABORTED)
-		snprintf(ret_why, CALL_WHY_MAX, "it closed the connection without an answer");
-	else if (err == -EPROTO || err == -EMSGSIZE)
-		snprintf(ret_why, CALL_WHY_MAX, "what answers there is no comm socket");
-	else if (err)
-		snprintf(ret_why, CALL_WHY_MAX, "%s", strerror(-err));
+		err = asker_next(&a, ret_reply);
+	if (err)
+		snprintf(ret_why, CALL_WHY_MAX, "%s", asker_error_text(err));
+	asker_done(&a);
 	return err;
 }
 
 int call_module(const char *host, uint16_t port, const json_t *request, uint32_t timeout_ms,
 		json_t **ret_reply, char ret_why[CALL_WHY_MAX])
 {
-	struct call c = {.end_us = clock_now_us() + timeout_ms * US_PER_MS};
+	uint64_t end_us = clock_now_us() + timeout_ms * US_PER_MS;
 	struct addrinfo *list;
-	int err = look_up(host, port, c.end_us, &list, ret_why);
+	int err = look_up(host, port, end_us, &list, ret_why);
+	int fd;
 
 	if (err)
 		return err;
-	c.fd = connect_any(list, c.end_us);
+	fd = connect_any(list, end_us);
 	freeaddrinfo(list);
-	if (c.fd < 0) {
-		snprintf(ret_why, CALL_WHY_MAX, "cannot connect: %s", strerror(-c.fd));
-		return c.fd;
+	if (fd < 0) {
+		snprintf(ret_why, CALL_WHY_MAX, "cannot connect: %s", strerror(-fd));
+		return fd;
 	}
-	err = talk(&c, request, ret_reply, ret_why);
-	close(c.fd);
-	free(c.line);
-	return err;
+	return talk(fd, request, end_us, ret_reply, ret_why);
 }

@@ -4,6 +4,7 @@
 #include "common/base/limits.h"
 #include "common/base/version.h"
 #include "common/conf/conf.h"
+#include "common/io/table.h"
 #include "controller/call.h"
 #include "controller/operation.h"
 #include "controller/print.h"
@@ -123,7 +124,7 @@ static enum exit_code show(const struct command *command, const json_t *reply)
 	} else {
 		fprintf(stderr, "mpp_controller: %s port %u: %s: ", command->host, command->port,
 			command->op);
-		print_refusal(stderr, reply);
+		refusal_print(stderr, reply);
 		fputc('\n', stderr);
 	}
 	return is_ok ? EXIT_DONE : EXIT_REFUSED;

@@ -1,7 +1,7 @@
 /* Replies for people: see print.h; docs/control.md says what is in them. */
 #include "controller/print.h"
 
-#include "controller/table.h"
+#include "common/io/table.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -50,25 +50,11 @@ static const struct column session_columns[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A text or number of any length, harmless for a terminal. */
-static void print_value(FILE *out, const json_t *value)
-{
-	const char *text = json_string_value(value);
-	char number[TABLE_CELL_MAX] = "";
-
-	if (!text) {
-		cell_format(CELL_COUNT, value, number);
-		text = number;
-	}
-	for (; *text; text++)
-		fputc(is_printable(*text) ? *text : '?', out);
-}
-
 static void print_list(FILE *out, const char *between, const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		fputs(i == 0 ? "" : between, out);
-		print_value(out, json_array_get(list, i));
+		value_print(out, json_array_get(list, i));
 	}
 }
 
@@ -148,7 +134,7 @@ static void print_aborted(FILE *out, const json_t *reply)
 static void print_weight(FILE *out, const json_t *reply)
 {
 	fputs("in use, ratio ", out);
-	print_value(out, json_object_get(reply, "ratio"));
+	value_print(out, json_object_get(reply, "ratio"));
 }
 
 static void print_removed(FILE *out, const json_t *reply)
@@ -180,7 +166,7 @@ static void print_sessions(FILE *out, const json_t *reply)
 
 	table_print(out, session_columns, COUNT(session_columns), sessions);
 	fprintf(out, "%zu of ", json_array_size(sessions));
-	print_value(out, json_object_get(reply, "total"));
+	value_print(out, json_object_get(reply, "total"));
 	fputc('\n', out);
 }
 
@@ -260,11 +246,4 @@ void print_reply(FILE *out, const char *op, const json_t *reply)
 		if (printers[i].is_line)
 			fputc('\n', out);
 	}
-}
-
-void print_refusal(FILE *out, const json_t *reply)
-{
-	print_value(out, json_object_get(reply, "code"));
-	fputs(": ", out);
-	print_value(out, json_object_get(reply, "error"));
 }

@@ -8,7 +8,4 @@
 /* `reply` has "ok": true. What it lacks is left out. */
 void print_reply(FILE *out, const char *op, const json_t *reply);
 
-/* `reply` has "ok": false: "code: error", without a line end. */
-void print_refusal(FILE *out, const json_t *reply);
-
 #endif

@@ -300,4 +300,10 @@
 /* Of one rule: its JSON fits into one message to a worker. */
 #define RULE_OUTPUTS_MAX 512u
 
+/* Of the traffic generator and the sink: a socket each, as rules of a relay. */
+#define TRAFFIC_STREAMS_MAX RULES_MAX
+/* How far a packet may come behind others and still be told from a copy: 65 ms at a million packets
+ * a second, 20 s at 3000. 8 KiB of bits for each stream. */
+#define TRAFFIC_WINDOW_PACKETS 65536u
+
 #endif

@@ -57,3 +57,36 @@ void board_unmap(struct board *b)
 	if (b)
 		munmap(b, sizeof(*b));
 }
+
+void board_enter_port(struct board *b, uint32_t seat, uint16_t port)
+{
+	struct board_worker *w = &b->workers[seat];
+
+	for (size_t i = 0; i < BOARD_PORTS_MAX; i++) {
+		if (w->ports[i])
+			continue;
+		w->ports[i] = port;
+		b->has_port[port] = 1;
+		return;
+	}
+}
+
+void board_leave_port(struct board *b, uint32_t seat, uint16_t port)
+{
+	struct board_worker *w = &b->workers[seat];
+
+	for (size_t i = 0; i < BOARD_PORTS_MAX; i++) {
+		if (w->ports[i] != port)
+			continue;
+		w->ports[i] = 0;
+		b->has_port[port] = 0;
+		return;
+	}
+}
+
+void board_clear_seat(struct board *b, uint32_t seat)
+{
+	for (size_t i = 0; i < BOARD_PORTS_MAX; i++)
+		b->has_port[b->workers[seat].ports[i]] = 0;
+	b->workers[seat] = (struct board_worker){0};
+}

@@ -31,21 +31,28 @@ struct board_stream {
 	uint64_t received_packets, received_bytes; /* payload, by all inputs */
 	uint64_t matched_packets;		   /* of them, those that go on */
 	uint64_t sent_packets, sent_bytes;	   /* by all outputs */
-	uint64_t queue_drops;			   /* by the kernel, at our full input (SO_RXQ_OVFL): */
-	uint32_t overflows[2];			   /* its count of each socket, as last told */
-	uint64_t drops[DROP_REASONS];		   /* packets; of an output each counts alone */
-	uint64_t last_packet_ns;		   /* CLOCK_MONOTONIC; 0: none yet */
-	uint64_t gap_ns, jitter_ns;		   /* between arrivals; smoothed change of it, as RFC 3550, 6.4.1 */
+	uint64_t queue_drops;	      /* by the kernel, at our full input (SO_RXQ_OVFL): */
+	uint32_t overflows[2];	      /* its count of each socket, as last told */
+	uint64_t drops[DROP_REASONS]; /* packets; of an output each counts alone */
+	uint64_t last_packet_ns;      /* CLOCK_MONOTONIC; 0: none yet */
+	uint64_t gap_ns;	      /* between the last two arrivals, */
+	uint64_t jitter_ns;	      /* and how it changes (RFC 3550, 6.4.1) */
+	uint64_t is_fed;	      /* the supervisor says: another rule sends here, on purpose */
 };
+
+/* Senders of one worker whose packets are known if they come back. */
+#define BOARD_PORTS_MAX 256u
 
 struct board_worker {
 	uint64_t busy_ns, turns; /* time not spent waiting; rounds of the loop */
 	uint64_t streams;
 	int64_t pid;
+	uint16_t ports[BOARD_PORTS_MAX]; /* from which it sends; 0: none */
 };
 
 struct board {
 	uint32_t version, size;
+	uint8_t has_port[UINT16_MAX + 1]; /* 1: some worker sends from it */
 	struct board_worker workers[BOARD_WORKERS_MAX];
 	struct board_stream streams[BOARD_SLOTS_MAX];
 };
@@ -55,5 +62,11 @@ int board_create(void);
 /* Maps it; NULL with a reason when it is none, or of another version. board_unmap(NULL) is fine. */
 struct board *board_map(int fd, const char **ret_why);
 void board_unmap(struct board *b);
+
+/* A worker sends from this port from now on, or does so no more. */
+void board_enter_port(struct board *b, uint32_t seat, uint16_t port);
+void board_leave_port(struct board *b, uint32_t seat, uint16_t port);
+/* Whoever had this seat is gone, and all that it had there. */
+void board_clear_seat(struct board *b, uint32_t seat);
 
 #endif

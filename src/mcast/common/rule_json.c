@@ -218,7 +218,7 @@ static int element_of(const struct object *rule, const char *key, const json_t *
 static int inputs_from(const struct object *rule, struct rule *r)
 {
 	const json_t *list = list_of(rule, "inputs", RULE_INPUTS_MAX);
-	struct object o;
+	struct object o = {0};
 
 	if (!list)
 		return -EINVAL;
@@ -232,7 +232,7 @@ static int inputs_from(const struct object *rule, struct rule *r)
 static int outputs_from(const struct object *rule, struct rule *r)
 {
 	const json_t *list = list_of(rule, "outputs", RULE_OUTPUTS_MAX);
-	struct object o;
+	struct object o = {0};
 
 	if (!list)
 		return -EINVAL;
@@ -267,9 +267,10 @@ static int rule_from(const struct object *o, struct rule *r)
 
 int rule_from_json(const json_t *json, struct rule *ret, char ret_why[WHY_BYTES_MAX])
 {
-	const struct object o = {.json = json, .why = ret_why};
+	struct object o = {.json = json};
 	struct rule r = {0};
 
+	o.why = ret_why;
 	if (!json_is_object(json))
 		return fail_key(&o, "rule", json, "an object");
 	if (rule_from(&o, &r)) {

@@ -12,7 +12,6 @@
  * worker is usable. */
 struct scale {
 	double loads[WORKERS_MAX];
-	uint32_t streams[WORKERS_MAX];
 	uint32_t worker_count;
 	const uint8_t *is_usable;
 };
@@ -25,15 +24,7 @@ static void scale_init(struct scale *s, const struct balance_stream *streams, si
 	for (size_t i = 0; i < count; i++) {
 		assert(streams[i].worker < worker_count);
 		s->loads[streams[i].worker] += streams[i].load;
-		s->streams[streams[i].worker]++;
 	}
-}
-
-static bool is_lighter(const struct scale *s, uint32_t a, uint32_t b)
-{
-	if (s->loads[a] < s->loads[b] || s->loads[a] > s->loads[b])
-		return s->loads[a] < s->loads[b];
-	return s->streams[a] < s->streams[b];
 }
 
 static uint32_t lightest(const struct scale *s)
@@ -41,7 +32,7 @@ static uint32_t lightest(const struct scale *s)
 	uint32_t best = s->worker_count;
 
 	for (uint32_t w = 0; w < s->worker_count; w++)
-		if (s->is_usable[w] && (best == s->worker_count || is_lighter(s, w, best)))
+		if (s->is_usable[w] && (best == s->worker_count || s->loads[w] < s->loads[best]))
 			best = w;
 	return best;
 }
@@ -51,18 +42,9 @@ static uint32_t heaviest(const struct scale *s)
 	uint32_t best = s->worker_count;
 
 	for (uint32_t w = 0; w < s->worker_count; w++)
-		if (s->is_usable[w] && (best == s->worker_count || is_lighter(s, best, w)))
+		if (s->is_usable[w] && (best == s->worker_count || s->loads[w] > s->loads[best]))
 			best = w;
 	return best;
-}
-
-uint32_t balance_place(const struct balance_stream *streams, size_t count, const uint8_t *is_usable,
-		       uint32_t worker_count)
-{
-	struct scale s;
-
-	scale_init(&s, streams, count, is_usable, worker_count);
-	return lightest(&s);
 }
 
 /* What a move of such a load leaves of the gap. */

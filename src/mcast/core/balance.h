@@ -1,9 +1,8 @@
 /* Which worker owns which stream, by measured load.
  *
- * A new stream goes to the worker with the least load (of equals, with the fewest streams). A move
- * is proposed only when it pays: when the busiest worker has a quarter more than the least busy one
- * and the move brings both closer together; few at a time, first those that bring them closest,
- * never back and forth (a stream that was moved stays for BALANCE_REST_ROUNDS rounds). */
+ * A move is proposed only when it pays: when the busiest worker has a quarter more than the least
+ * busy one and the move brings both closer together; few at a time, first those that bring them
+ * closest, never back and forth (a stream that was moved stays for BALANCE_REST_ROUNDS rounds). */
 #ifndef MCAST_BALANCE_H
 #define MCAST_BALANCE_H
 
@@ -29,15 +28,9 @@ struct balance_move {
 	uint32_t from, to;
 };
 
-/* The worker for a new stream. `is_usable[w]`: it takes streams. `worker_count` (WORKERS_MAX at the
- * most) if none does. The load of streams that have just been placed is not known yet: what comes
- * in one batch is spread when the caller gives each the load that it expects. */
-uint32_t balance_place(const struct balance_stream *streams, size_t count, const uint8_t *is_usable,
-		       uint32_t worker_count);
-
-/* One round: fills at most `max` moves and returns how many. The caller sets `worker` when a move
- * is done. Streams of a worker that is not usable are not looked at: they are placed, not
- * balanced. */
+/* One round: `is_usable[w]`: worker w takes streams; `worker_count` is WORKERS_MAX at the most.
+ * Fills at most `max` moves and returns how many. The caller sets `worker` when a move is done.
+ * Streams of a worker that is not usable are not looked at: they are placed, not balanced. */
 size_t balance_round(struct balance_stream *streams, size_t count, const uint8_t *is_usable,
 		     uint32_t worker_count, struct balance_move *ret_moves, size_t max);
 

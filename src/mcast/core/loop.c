@@ -75,7 +75,8 @@ static int fail_loop(const struct loop_search *l, const struct site *closing, ch
 	len = l->count - first;
 	at = snprintf(ret_why, WHY_BYTES_MAX, "rules in a loop of %zu: ", len);
 	for (size_t i = 0; i <= len; i++) {
-		const struct rule *r = rule_of(l->path[first + i % len].reader);
+		size_t step = i < len ? first + i : first;
+		const struct rule *r = rule_of(l->path[step].reader);
 
 		if ((size_t)at + RULE_NAME_MAX + 2 * sizeof(" > ...") > WHY_BYTES_MAX) {
 			snprintf(ret_why + at, WHY_BYTES_MAX - (size_t)at, " > ...");

@@ -91,8 +91,9 @@ static int check_source(const struct spot *s, const struct ip *source, const str
 
 static int check_input(const struct rule_input *in, size_t i, char *ret_why)
 {
-	const struct spot s = {"inputs", i, ret_why};
+	struct spot s = {.list = "inputs", .index = i};
 
+	s.why = ret_why;
 	if (!ip_is_multicast(&in->group))
 		return fail_ip(&s, "group", &in->group, "a multicast group");
 	if (check_interface(&s, in->interface) || check_port(&s, in->port))
@@ -130,8 +131,9 @@ static bool needs_interface(const struct ip *address)
 
 static int check_output(const struct rule_output *out, size_t i, char *ret_why)
 {
-	const struct spot s = {"outputs", i, ret_why};
+	struct spot s = {.list = "outputs", .index = i};
 
+	s.why = ret_why;
 	if (out->address.family == IP_NONE || ip_is_unspecified(&out->address) ||
 	    ip_is_broadcast(&out->address))
 		return fail_ip(&s, "address", &out->address, "a group or a host's address");

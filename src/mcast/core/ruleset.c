@@ -196,7 +196,7 @@ static int check_change(const struct ruleset *s, const struct rule_change *c, ch
 
 static size_t new_slot(struct ruleset *s)
 {
-	s->slots = memory_grow(s->slots, s->slot_count, &s->slot_room, sizeof(*s->slots));
+	s->slots = memory_grow(s->slots, s->slot_count, &s->slot_room, sizeof(void *));
 	s->slots[s->slot_count] = NULL;
 	return s->slot_count++;
 }
@@ -320,49 +320,4 @@ int ruleset_apply(struct ruleset *s, const struct rule_batch *b, char ret_why[WH
 		settle(s, steps, done);
 	free(steps);
 	return err;
-}
-
-void rule_batch_push(struct rule_batch *b, enum rule_change_kind kind, const struct rule *r)
-{
-	struct rule_change *c;
-
-	b->changes = memory_grow(b->changes, b->count, &b->room, sizeof(*b->changes));
-	c = &b->changes[b->count++];
-	c->kind = kind;
-	rule_copy(r, &c->rule);
-}
-
-void rule_batch_done(struct rule_batch *b)
-{
-	if (!b)
-		return;
-	for (size_t i = 0; i < b->count; i++)
-		rule_done(&b->changes[i].rule);
-	free(b->changes);
-	*b = (struct rule_batch){0};
-}
-
-void ruleset_diff(const struct ruleset *from, const struct ruleset *to, struct rule_batch *ret)
-{
-	struct rule_batch b = {0};
-
-	for (size_t i = 0; i < from->count; i++) {
-		const struct rule *r = ruleset_at(from, i);
-
-		if (!find(to, r->name))
-			rule_batch_push(&b, RULE_REMOVE, r);
-	}
-	for (size_t i = 0; i < to->count; i++) {
-		const struct rule *r = ruleset_at(to, i), *old = ruleset_find(from, r->name);
-
-		if (old && !rule_is_same(old, r))
-			rule_batch_push(&b, RULE_CHANGE, r);
-	}
-	for (size_t i = 0; i < to->count; i++) {
-		const struct rule *r = ruleset_at(to, i);
-
-		if (!find(from, r->name))
-			rule_batch_push(&b, RULE_ADD, r);
-	}
-	*ret = b;
 }

@@ -29,6 +29,7 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *s
 	o->slot = slot;
 	o->rule = *rule_take;
 	o->counters = counters;
+	o->own = senders->own;
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
 		o->inputs[i] = (struct owned_input){.owned = o, .number = i, .fd = -1};
 	if (o->rule.input_count > 1) {
@@ -89,10 +90,14 @@ static void join_train(struct owned *o, struct train *t, const struct arrival *a
 }
 
 /* Copies of one packet are told apart one by one. */
-static bool is_wanted(struct owned_input *in, const struct arrival *a)
+static bool is_wanted(struct owned_input *in, const struct arrival *a, uint64_t now_ns)
 {
 	struct owned *o = in->owned;
 
+	if (!o->counters->is_fed && own_is_source(o->own, a->from, now_ns)) {
+		o->counters->drops[DROP_LOOP] += a->packets;
+		return false;
+	}
 	if (a->is_truncated) {
 		o->counters->drops[DROP_TRUNCATED] += a->packets;
 		return false;
@@ -147,7 +152,7 @@ bool owned_relay(struct owned_input *in, struct receiver *r, uint64_t now_ns)
 	for (int i = 0; i < n; i++) {
 		packets += arrivals[i].packets;
 		bytes += arrivals[i].bytes->iov_len;
-		if (is_wanted(in, &arrivals[i]))
+		if (is_wanted(in, &arrivals[i], now_ns))
 			join_train(o, &train, &arrivals[i]);
 		else
 			send_train(o, &train);

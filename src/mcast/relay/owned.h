@@ -24,6 +24,7 @@ struct owned {
 	struct outlet *outlets; /* rule.output_count of them */
 	struct dedup *dedup;	/* NULL with one input */
 	struct board_stream *counters;
+	struct own *own;
 	bool is_released; /* not read any more; the sockets are kept */
 };
 

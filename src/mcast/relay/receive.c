@@ -25,6 +25,7 @@ struct receiver {
 	struct iovec iovecs[RECEIVE_PLACES];
 	struct arrival arrivals[RECEIVE_PLACES];
 	union control controls[RECEIVE_PLACES];
+	union address from[RECEIVE_PLACES];
 	uint8_t *bytes;
 };
 
@@ -41,7 +42,9 @@ struct receiver *receiver_new(void)
 		r->messages[i].msg_hdr.msg_iov = &r->iovecs[i];
 		r->messages[i].msg_hdr.msg_iovlen = 1;
 		r->messages[i].msg_hdr.msg_control = &r->controls[i];
+		r->messages[i].msg_hdr.msg_name = &r->from[i];
 		r->arrivals[i].bytes = &r->iovecs[i];
+		r->arrivals[i].from = &r->from[i];
 	}
 	return r;
 }
@@ -69,6 +72,7 @@ static void prepare(struct receiver *r, unsigned count)
 	for (unsigned i = r->used; i < r->used + count; i++) {
 		r->iovecs[i].iov_len = PLACE_BYTES;
 		r->messages[i].msg_hdr.msg_controllen = sizeof(r->controls[i]);
+		r->messages[i].msg_hdr.msg_namelen = sizeof(r->from[i]);
 	}
 }
 

@@ -18,6 +18,7 @@ struct arrival {
 	struct iovec *bytes; /* its own place; the length is that of what came */
 	uint32_t segment_bytes;
 	uint32_t packets;
+	const union address *from;
 	bool is_truncated;
 };
 

@@ -30,6 +30,7 @@ struct sender {
 	unsigned users;
 	struct rule_output kind; /* of a group, address and port mean nothing */
 	int fd;			 /* -1: it cannot be opened now, */
+	uint16_t port;		 /* that it sends from */
 	uint64_t retry_ns;	 /* not before then */
 	bool is_whole;		 /* no UDP_SEGMENT here */
 	unsigned count;
@@ -39,9 +40,9 @@ struct sender {
 	struct board_stream *counters[BATCH];
 };
 
-void senders_init(struct senders *all)
+void senders_init(struct senders *all, struct own *own)
 {
-	*all = (struct senders){0};
+	*all = (struct senders){.own = own};
 	list_init(&all->all);
 	list_init(&all->loaded);
 }
@@ -71,13 +72,13 @@ static void set_ttl(int fd, enum ip_family family, int ttl)
 	socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 }
 
-static int bind_source(int fd, const struct ip *source, unsigned interface)
+/* Always, so that the port is known. */
+static int bind_source(int fd, enum ip_family family, const struct ip *source, unsigned interface)
 {
+	const struct ip any = {.family = family};
 	union address a;
 
-	if (source->family == IP_NONE)
-		return 0;
-	address_fill(&a, source, 0, interface);
+	address_fill(&a, source->family == IP_NONE ? &any : source, 0, interface);
 	return bind(fd, &a.any, address_len(&a)) < 0 ? -errno : 0;
 }
 
@@ -93,7 +94,7 @@ static int set_up(int fd, const struct rule_output *kind)
 	else if (interface)
 		err = socket_set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)interface);
 	if (!err)
-		err = bind_source(fd, &kind->source, interface);
+		err = bind_source(fd, kind->address.family, &kind->source, interface);
 	set_ttl(fd, kind->address.family, kind->ttl);
 	socket_set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, SEND_BUFFER_BYTES);
 	return err;
@@ -110,10 +111,15 @@ static void sender_open(struct sender *s)
 		close(s->fd);
 		s->fd = -1;
 	}
+	if (s->fd >= 0)
+		s->port = own_enter(s->owner->own, s->fd);
 }
 
 static void sender_shut(struct sender *s)
 {
+	if (s->fd < 0)
+		return;
+	own_leave(s->owner->own, s->port);
 	close(s->fd);
 	s->fd = -1;
 	s->retry_ns = s->owner->now_ns + RETRY_NS;
@@ -178,8 +184,7 @@ void outlet_open(struct outlet *o, struct senders *all, const struct rule_output
 
 static void sender_free(struct sender *s)
 {
-	if (s->fd >= 0)
-		close(s->fd);
+	sender_shut(s);
 	list_remove(&s->all_node);
 	list_remove(&s->loaded_node);
 	free(s);

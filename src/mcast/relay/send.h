@@ -11,18 +11,21 @@
 #include "common/base/list.h"
 #include "mcast/common/board.h"
 #include "mcast/relay/net.h"
+#include "mcast/relay/own.h"
 
 #include <sys/uio.h>
 
 struct sender;
 
 struct senders {
+	struct own *own;
 	struct list all;
 	struct list loaded; /* those that have something to send */
 	uint64_t now_ns;
 };
 
-void senders_init(struct senders *all);
+/* `own` is borrowed: it is told of all sockets. */
+void senders_init(struct senders *all, struct own *own);
 void senders_done(struct senders *all);
 
 /* Where one output of a rule goes. */

@@ -411,8 +411,11 @@ static void on_closed(struct channel *c)
 	struct process *p = container_of(c, struct process, channel);
 	struct supervisor *s = p->supervisor;
 
-	if (p->seat < BOARD_WORKERS_MAX)
+	if (p->seat < BOARD_WORKERS_MAX) {
 		s->seats &= ~(1ull << p->seat);
+		if (!s->is_leaving)
+			board_clear_seat(s->board, p->seat);
+	}
 	list_remove(&p->node);
 	free(p);
 	supervisor_check_end(s);

@@ -49,6 +49,17 @@ static void carry_out(struct supervisor *s, const struct rule_change *c)
 	}
 }
 
+/* Who gets packets of our own by intent: own.h. */
+static void note_feeding(struct supervisor *s)
+{
+	list_for_each(node, &s->streams) {
+		struct stream *st = container_of(node, struct stream, node);
+
+		if (st->state != STREAM_LEAVING)
+			s->board->streams[st->slot].is_fed = ruleset_is_fed(s->rules, &st->rule);
+	}
+}
+
 int supervisor_apply(struct supervisor *s, const struct rule_batch *b, char ret_why[WHY_BYTES_MAX])
 {
 	int err = ruleset_apply(s->rules, b, ret_why);
@@ -57,6 +68,7 @@ int supervisor_apply(struct supervisor *s, const struct rule_batch *b, char ret_
 		return err;
 	for (size_t i = 0; i < b->count; i++)
 		carry_out(s, &b->changes[i]);
+	note_feeding(s);
 	return 0;
 }
 

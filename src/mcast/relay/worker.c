@@ -31,6 +31,7 @@ struct worker {
 	struct board *board;
 	struct board_worker *counters;
 	struct receiver *receiver;
+	struct own own;
 	struct senders senders;
 	struct list streams;
 	struct idmap by_slot;
@@ -308,6 +309,7 @@ static void clean_up(struct worker *w)
 		forget(w, container_of(node, struct owned, node)->slot);
 	idmap_done(&w->by_slot);
 	senders_done(&w->senders);
+	own_done(&w->own);
 	receiver_free(w->receiver);
 	close(w->epoll_fd);
 	if (w->channel >= 0)
@@ -330,9 +332,11 @@ enum exit_code worker_run(const struct worker_options *options)
 	if (w.epoll_fd < 0)
 		return fail_exit("epoll: %s", strerror(errno));
 	w.counters = &w.board->workers[options->seat];
-	*w.counters = (struct board_worker){.pid = getpid()};
+	board_clear_seat(w.board, options->seat);
+	w.counters->pid = getpid();
 	w.receiver = receiver_new();
-	senders_init(&w.senders);
+	own_init(&w.own, w.board, options->seat);
+	senders_init(&w.senders, &w.own);
 	list_init(&w.streams);
 	idmap_init(&w.by_slot);
 	watch_channel(&w);

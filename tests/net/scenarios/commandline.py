@@ -14,11 +14,15 @@ from scenario import Scenario
 
 MAN = pathlib.Path(__file__).resolve().parents[3] / "man"
 EMULATOR, ECHO = "link_emulator", ("echo_server", "echo_client")
+TRAFFIC = ("traffic_generator", "traffic_sink")
+CLIENT = "control_client"
 GOOD = {
     INGRESS: "1 2 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 9000",
     PROXY: "1 1 127.0.0.1 7001 1 127.0.0.1 7002 1 127.0.0.1 9000",
     EGRESS: "2 1 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 8080 0 127.0.0.1 9000",
 }
+RULE = ("add --input-interface br0 --input-group 239.1.1.1 --input-port 5001 "
+        "--outputs 239.10.1.1:6001:br1")
 # (program, words, what the line must name). The value as it was typed, where there is one.
 WRONG = [
     (INGRESS, "1", "1"),
@@ -77,6 +81,25 @@ WRONG = [
     (CONTROLLER, "127.0.0.1 9000 update_topo_pre 2 127.0.0.1 7001", "2"),
     (CONTROLLER, "127.0.0.1 9000 update_topo_pre 1 127.0.0.1 port", "port"),
     (CONTROLLER, "127.0.0.1 9000 health_check", "9000"),  # nobody listens there
+    (CLIENT, "", "no operation"),
+    (CLIENT, "dance", "dance"),
+    (CLIENT, "--dance ping", "--dance"),
+    (CLIENT, "--timeout soon ping", "soon"),
+    (CLIENT, "ping now", "now"),
+    (CLIENT, "add", "--input-interface"),
+    (CLIENT, f"{RULE} --ttl 256", "256"),
+    (CLIENT, f"{RULE} --match rtp", "--second-interface"),
+    (CLIENT, f"{RULE} --second-interface br1 --match none", "none"),
+    (CLIENT, RULE.replace("239.1.1.1", "10.0.0.1"), "10.0.0.1"),
+    (CLIENT, RULE.replace("239.10.1.1:6001:br1", "239.1.1.1:5001:br0"), "a loop"),
+    (CLIENT, f"{RULE},ff15::1:6001:br1", "ff15::1:6001:br1"),
+    (CLIENT, "remove tv1 --input-port 1", "--input-port"),
+    (CLIENT, "move tv1 64", "64"),
+    (CLIENT, "stats --watch 1h", "1h"),
+    (CLIENT, "batch", "batch"),
+    (CLIENT, "batch nowhere.txt", "nowhere.txt"),
+    (CLIENT, "--control-socket nowhere.sock ping", "nowhere.sock"),
+    (CLIENT, f"--control-socket {'x' * 108} ping", "108"),
 ]
 FILES = {
     "typo.conf": 'liisten = ( );\n',
@@ -127,7 +150,7 @@ def port_in_use(lab):
 def words(lab):
     """--help, --version and --check."""
     node = lab.node("one")
-    for program in (*GOOD, CONTROLLER):
+    for program in (*GOOD, CONTROLLER, CLIENT):
         for option in ("--help", "--version"):
             done = node.run([lab.bin_dir / program, option], limit_s=10)
             expect_equal((done.returncode, done.stderr), (0, ""), f"{program} {option}")
@@ -161,16 +184,17 @@ def options_of_man(program):
 def manuals(lab):
     """A page has an entry for each option and operation that --help lists, and for no other."""
     lab.node("one")
-    for program in (*GOOD, CONTROLLER, EMULATOR, *ECHO):
+    for program in (*GOOD, CONTROLLER, CLIENT, EMULATOR, *ECHO, *TRAFFIC):
         listed = options_of_help(help_of(lab, program))
         expect({"help", "version"} < listed, f"{program} --help lists {listed}")
         expect_equal(sorted(options_of_man(program)), sorted(listed), f"options in {program}.1")
-    lines = help_of(lab, CONTROLLER).partition("Operations:")[2].partition("\n\n")[0]
-    listed = re.findall(r"^  ([a-z_]+)", lines, re.MULTILINE)
-    page = (MAN / f"{CONTROLLER}.1").read_text(encoding="utf-8")
-    operations = page.partition(".SH OPERATIONS")[2].partition(".SH ")[0]
-    expect_equal(re.findall(r"^\.TP\n\.BI? ([a-z_]+)", operations, re.MULTILINE), listed,
-                 f"operations in {CONTROLLER}.1")
+    for program in (CONTROLLER, CLIENT):
+        lines = help_of(lab, program).partition("Operations:")[2].partition("\n\n")[0]
+        listed = re.findall(r"^  ([a-z_-]+)", lines, re.MULTILINE)
+        page = (MAN / f"{program}.1").read_text(encoding="utf-8").replace("\\-", "-")
+        operations = page.partition(".SH OPERATIONS")[2].partition(".SH ")[0]
+        expect_equal(re.findall(r"^\.TP\n\.BI? ([a-z_-]+)", operations, re.MULTILINE), listed,
+                     f"operations in {program}.1")
 
 
 SCENARIOS = [

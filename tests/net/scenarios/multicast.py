@@ -370,6 +370,40 @@ def bad_clients(lab):
         client.close()
 
 
+def own_packets(lab):
+    """Two networks are one behind the relay: what it has sent comes in again, and goes no further.
+    A rule that another one feeds takes it."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+    back = lab.link(place.target, place.node)
+    place.node.set(f"net/ipv4/conf/{back.b_device}/rp_filter", "0")
+    place.node.set("net/ipv4/conf/all/accept_local", "1")
+    place.target.ip("link add joined type bridge mcast_snooping 0",
+                    f"link set {place.target_device} master joined",
+                    f"link set {back.a_device} master joined", "link set joined up",
+                    f"addr add {place.far.b_ip}/24 dev joined")
+    place.target_device = "joined"
+    relay.add(place.rule())
+    # The same group and port by another interface, which no rule writes to.
+    relay.add({"name": "round", "inputs": [{"interface": back.b_device, "group": OUT_GROUP,
+                                            "port": OUT_PORT}],
+               "outputs": [{"address": OUT_GROUP, "port": OUT_PORT + 1,
+                            "interface": place.output}]})
+    sinks = [place.sink(1, 100), place.sink(1, 1, "--idle", "1s", port=OUT_PORT + 1,
+                                            name="second")]
+    place.generate(1, 100, 500).succeed()
+    expect_exact(sinks[0])
+    expect_equal(result(sinks[1])["total"]["received"], 0, "own packets that went on")
+    looped = relay.must("stats", name="round")["streams"][0]
+    expect_equal(looped["drops"]["loop"], 100, f"packets known as own ones of {looped}")
+    relay.add({"name": "chained", "inputs": [{"interface": place.output, "group": OUT_GROUP,
+                                              "port": OUT_PORT}],
+               "outputs": [{"address": OUT_GROUP, "port": 7000, "interface": place.output}]})
+    sink = place.sink(1, 100, port=7000, name="third")
+    place.generate(1, 100, 500, name="again").succeed()
+    expect_exact(sink)
+
+
 def metrics(lab):
     place, relay = start(lab, streams=1)
     sink = place.sink(1, 100)
@@ -406,5 +440,6 @@ SCENARIOS = [
     Scenario("file_of_rules", file_of_rules),
     Scenario("many_rules", many_rules, limit_s=120),
     Scenario("bad_clients", bad_clients),
+    Scenario("own_packets", own_packets),
     Scenario("metrics", metrics),
 ]

@@ -1,6 +1,7 @@
-/* with: src/controller/print.c src/controller/table.c */
+/* with: src/controller/print.c */
 /* Replies as mpp_controller shows them: the line of each operation, the tables, and what a module
  * that is none of ours might send to a terminal. */
+#include "common/io/table.h"
 #include "controller/print.h"
 
 #include <stddef.h>
@@ -23,7 +24,7 @@ static void expect(const char *op, const char *reply_text, const char *expected)
 	if (op)
 		print_reply(out, op, reply);
 	else
-		print_refusal(out, reply);
+		refusal_print(out, reply);
 	fclose(out);
 	assert_string_equal(text, expected);
 	free(text);

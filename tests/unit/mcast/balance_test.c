@@ -191,24 +191,6 @@ static void who_is_not_usable_is_left_alone(void **state)
 	assert_true(load_of(&w, 2) > 0 && load_of(&w, 3) > 0);
 }
 
-static void a_new_stream_goes_to_the_least(void **state)
-{
-	struct world w = world_new(3);
-
-	(void)state;
-	w.streams[0] = (struct balance_stream){.load = 10, .worker = 0};
-	w.streams[1] = (struct balance_stream){.load = 0, .worker = 1};
-	w.streams[2] = (struct balance_stream){.load = 20, .worker = 3};
-	assert_int_equal(balance_place(w.streams, 3, w.is_usable, WORKERS), 2);
-	w.is_usable[2] = 0;
-	assert_int_equal(balance_place(w.streams, 3, w.is_usable, WORKERS), 1);
-	w.is_usable[1] = 0;
-	assert_int_equal(balance_place(w.streams, 3, w.is_usable, WORKERS), 0);
-	w.is_usable[0] = w.is_usable[3] = 0;
-	assert_int_equal(balance_place(w.streams, 3, w.is_usable, WORKERS), WORKERS);
-	assert_int_equal(turn(&w), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,7 +202,6 @@ int main(void)
 		cmocka_unit_test(noise_moves_nothing),
 		cmocka_unit_test(an_idle_relay_moves_nothing),
 		cmocka_unit_test(who_is_not_usable_is_left_alone),
-		cmocka_unit_test(a_new_stream_goes_to_the_least),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

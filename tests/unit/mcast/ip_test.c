@@ -28,7 +28,7 @@ static void assert_text(const char *in, const char *out)
 
 static void test_text(void **state)
 {
-	const struct ip none = {IP_NONE};
+	const struct ip none = {.family = IP_NONE};
 	char text[IP_TEXT_MAX];
 
 	(void)state;
@@ -47,7 +47,7 @@ static void test_refused(void **state)
 		"",	      "239.1.1",     "239.1.1.256", "239.1.1.1 ", "239.1.1.01a",
 		"[ff3e::1]",  "fe80::1%br0", "ff3e:::1",    "tv1",	  "0xef010101",
 		"239.1.1.1:1"};
-	struct ip got = {IP_NONE};
+	struct ip got = {.family = IP_NONE};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -58,10 +58,11 @@ static void test_refused(void **state)
 
 static void test_kinds(void **state)
 {
-	const struct ip none = {IP_NONE}, low = ip("224.0.0.0"), high = ip("239.255.255.255"),
-			below = ip("223.255.255.255"), above = ip("240.0.0.0"), v6 = ip("ff00::"),
-			link = ip("febf::1"), site = ip("fec0::1"), zero = ip("0.0.0.0"),
-			zero6 = ip("::"), all = ip("255.255.255.255");
+	const struct ip none = {.family = IP_NONE}, low = ip("224.0.0.0"),
+			high = ip("239.255.255.255"), below = ip("223.255.255.255"),
+			above = ip("240.0.0.0"), v6 = ip("ff00::"), link = ip("febf::1"),
+			site = ip("fec0::1"), zero = ip("0.0.0.0"), zero6 = ip("::"),
+			all = ip("255.255.255.255");
 
 	(void)state;
 	assert_true(ip_is_multicast(&low) && ip_is_multicast(&high) && ip_is_multicast(&v6));

@@ -30,6 +30,11 @@ static int set_up(void **state)
 	return 0;
 }
 
+static void set_name(struct rule *r, const char *name)
+{
+	snprintf(r->name, sizeof(r->name), "%s", name);
+}
+
 static void second_input(struct rule *r)
 {
 	r->inputs[1] = input("br9", "239.1.1.1", 5001, "10.0.0.9");
@@ -78,7 +83,7 @@ static void names(void **state)
 {
 	struct rule *r = *state;
 
-	strcpy(r->name, "10.0.0.9/[ff3e::1]:5001@br0~%+_-.");
+	set_name(r, "10.0.0.9/[ff3e::1]:5001@br0~%+_-.");
 	assert_good(r);
 	memset(r->name, 'x', RULE_NAME_MAX);
 	r->name[RULE_NAME_MAX - 1] = '\0';
@@ -86,17 +91,17 @@ static void names(void **state)
 #define NAME(shown)                                                               \
 	"name: " shown ", expected 1 to 63 printable characters without spaces, " \
 	"quotes and backslashes"
-	strcpy(r->name, "");
+	set_name(r, "");
 	assert_refused(r, NAME("\"\""));
-	strcpy(r->name, "tv 1");
+	set_name(r, "tv 1");
 	assert_refused(r, NAME("\"tv 1\""));
-	strcpy(r->name, "tv\t\n");
+	set_name(r, "tv\t\n");
 	assert_refused(r, NAME("\"tv??\""));
-	strcpy(r->name, "tv\xc3\xa4");
+	set_name(r, "tv\xc3\xa4");
 	assert_refused(r, NAME("\"tv??\""));
-	strcpy(r->name, "a\"b");
+	set_name(r, "a\"b");
 	assert_refused(r, NAME("\"a\"b\""));
-	strcpy(r->name, "a\\b");
+	set_name(r, "a\\b");
 	assert_refused(r, NAME("\"a\\b\""));
 	memset(r->name, 'x', RULE_NAME_MAX);
 	assert_int_equal(rule_check(r, (char[WHY_BYTES_MAX]){0}), -EINVAL);
@@ -255,7 +260,7 @@ static void default_names(void **state)
 			     "2001:1111:2222:3333:4444:5555:6666:7777");
 	rule_name_default(r, name);
 	assert_int_equal(strlen(name), RULE_NAME_MAX - 1);
-	strcpy(r->name, name);
+	set_name(r, name);
 	assert_good(r);
 	r->inputs[0].port++;
 	rule_name_default(r, other);

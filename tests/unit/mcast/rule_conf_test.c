@@ -1,7 +1,7 @@
 /* with: src/mcast/common/rule_conf.c src/mcast/common/rule_json.c src/mcast/core/hashed.c */
 /* with: src/mcast/core/ip.c src/mcast/core/loop.c src/mcast/core/place.c src/mcast/core/rule.c */
 /* with: src/mcast/core/rule_check.c src/mcast/core/ruleset.c src/mcast/core/show.c */
-/* with: src/mcast/core/siphash.c src/mcast/core/site.c */
+/* with: src/mcast/core/ruleset_batch.c src/mcast/core/siphash.c src/mcast/core/site.c */
 /* Rules as a libconfig file in a folder of its own: read, refused with file and line, written whole
  * or not at all. */
 #include "mcast/common/rule_conf.h"

@@ -10,7 +10,7 @@
 /* "" for none. */
 static inline struct ip ip(const char *text)
 {
-	struct ip ip = {IP_NONE};
+	struct ip ip = {.family = IP_NONE};
 
 	if (text[0] && ip_parse(text, &ip))
 		abort();

@@ -1,6 +1,7 @@
 /* with: src/mcast/core/hashed.c src/mcast/core/ip.c src/mcast/core/loop.c src/mcast/core/place.c */
 /* with: src/mcast/core/rule.c src/mcast/core/rule_check.c src/mcast/core/ruleset.c */
-/* with: src/mcast/core/show.c src/mcast/core/siphash.c src/mcast/core/site.c */
+/* with: src/mcast/core/ruleset_batch.c src/mcast/core/show.c src/mcast/core/siphash.c */
+/* with: src/mcast/core/site.c */
 /* Sets of rules: batches that are done whole or not at all, what two rules may not share, loops,
  * and differences of random sets. Place n is group 239.0.n/256.n%256 on br0. */
 #include "mcast/core/ruleset.h"

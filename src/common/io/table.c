@@ -1,5 +1,5 @@
 /* Aligned tables: see table.h. Cells are formatted twice, first to learn the widths. */
-#include "controller/table.h"
+#include "common/io/table.h"
 
 #include <string.h>
 
@@ -113,4 +113,24 @@ void table_print(FILE *out, const struct column *columns, size_t column_count, c
 			cell_format(shown[i]->kind, json_object_get(from, shown[i]->key), text);
 			print_cell(out, shown[i], text, widths[i], i + 1 == count);
 		}
+}
+
+void value_print(FILE *out, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	char number[TABLE_CELL_MAX] = "";
+
+	if (!text) {
+		cell_format(CELL_COUNT, value, number);
+		text = number;
+	}
+	for (; *text; text++)
+		fputc(is_printable(*text) ? *text : '?', out);
+}
+
+void refusal_print(FILE *out, const json_t *reply)
+{
+	value_print(out, json_object_get(reply, "code"));
+	fputs(": ", out);
+	value_print(out, json_object_get(reply, "error"));
 }

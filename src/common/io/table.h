@@ -1,7 +1,8 @@
-/* A JSON list of objects as an aligned table: a column names its key and how to read the value.
- * Text from the module is made harmless for a terminal. */
-#ifndef CONTROLLER_TABLE_H
-#define CONTROLLER_TABLE_H
+/* Replies for people: a JSON list of objects as an aligned table (a column names its key and how to
+ * read the value), single values, refusals. Text from the other end is made harmless for a
+ * terminal. */
+#ifndef IO_TABLE_H
+#define IO_TABLE_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -38,5 +39,11 @@ void cell_format(enum cell_kind kind, const json_t *value, char ret_text[TABLE_C
 
 /* A column for which no row has a value is left out: not every module has all of them. */
 void table_print(FILE *out, const struct column *columns, size_t column_count, const json_t *rows);
+
+/* A text or number of any length. */
+void value_print(FILE *out, const json_t *value);
+
+/* `reply` has "ok": false: "code: error", without a line end. */
+void refusal_print(FILE *out, const json_t *reply);
 
 #endif
