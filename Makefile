@@ -67,16 +67,17 @@ unit_sources := $(shell find tests/unit -name '*_test.c' 2>/dev/null)
 sim_sources := $(wildcard tests/sim/*.c)
 fuzz_targets := $(patsubst fuzz/%_fuzz.c,%,$(wildcard fuzz/*_fuzz.c))
 c_files := $(shell find src tests fuzz bench -name '*.[ch]' 2>/dev/null)
-sh_files := .ci/run $(wildcard *.sh tools/*.sh bench/*.sh cli/mpp/place/*.sh)
+sh_files := .ci/run bench/high_density_streams $(wildcard *.sh tools/*.sh bench/*.sh \
+	cli/mpp/place/*.sh)
 
 unit_tests := $(patsubst %.c,$(O)/%,$(unit_sources))
 sim := $(if $(sim_sources),$(bin)/sim)
 fuzzers := $(patsubst %,$(O)/fuzz/%,$(fuzz_targets))
-bench_helpers := $(addprefix $(O)/bench/,bulk crowd epoll_echo gap packets pingpong)
+bench_helpers := $(addprefix $(O)/bench/,bulk crowd epoll_echo gap packets pingpong volley)
 programs :=
 
 .PHONY: all programs unit threaded tests debug asan tsan fuzz fuzz-build check check-long
-.PHONY: check-build demo bench bench-paths bench-echo bench-cli fmt lint install uninstall clean help FORCE
+.PHONY: check-build demo bench bench-paths bench-echo bench-cli bench-mcast fmt lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -212,6 +213,9 @@ bench-echo: programs $(bench_helpers)
 bench-cli: programs $(bench_helpers)
 	@$(as_root) $(PYTHON) bench/orchestrator.py --bin-dir bin $(ARGS)
 
+bench-mcast: programs $(bench_helpers)
+	@$(as_root) $(PYTHON) bench/mcast.py --bin-dir bin $(ARGS)
+
 fmt:
 	clang-format -i $(c_files)
 
@@ -280,6 +284,7 @@ help:
 	@echo 'make bench-paths      measurements over links with delay, loss and faults (root)'
 	@echo 'make bench-echo       measurements of the echo suite (root)'
 	@echo 'make bench-cli        measurements of planning and of the orchestrator (root)'
+	@echo 'make bench-mcast      measurements of the multicast relay beside socat and nftables (root)'
 	@echo 'make fmt              clang-format on all C files'
 	@echo 'make lint             clang-tidy, cppcheck, shellcheck and the layer check'
 	@echo 'make install          into PREFIX=$(PREFIX), below DESTDIR; make uninstall'

@@ -70,9 +70,13 @@ def loopback_node(lab):
 
 def cpu_seconds(processes):
     """Spent so far by running processes, or by ended ones that nobody has waited for."""
+    return cpu_seconds_of(process.popen.pid for process in processes)
+
+
+def cpu_seconds_of(pids):
     ticks = 0
-    for process in processes:
-        with open(f"/proc/{process.popen.pid}/stat", encoding="ascii") as stat:
+    for pid in pids:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])  # utime, stime (proc(5), fields 14 and 15)
     return ticks / TICKS_PER_S

@@ -26,7 +26,7 @@ class Report:
     def __init__(self, congestion_control, settings):
         self.settings = settings
         self.machine = describe_machine(congestion_control)
-        self.rows, self.notes = [], []
+        self.rows, self.notes, self.tables = [], [], []
 
     def row(self, part, case, figure, samples, unit="", asked=None, cpu=None):
         """`samples` of one figure, the median of which counts; `asked` is ("<=" or ">=", bound).
@@ -45,11 +45,18 @@ class Report:
         self.notes.append(text)
         print(f"  note: {text}", flush=True)
 
+    def table(self, title, head, lines):
+        """Beside the figures, for what is read in one look."""
+        self.tables.append({"title": title, "head": head, "lines": lines})
+
     def markdown(self):
         head = ["part", "case", "figure", "median", "min–max", "CPU s/GB", "asked", "holds"]
         lines = [f"- {name}: {value}" for name, value in self.machine.items()]
         lines += ["", table_line(head), table_line(["---"] * len(head))]
         lines += [table_line([row["part"], *cells(row)]) for row in self.rows]
+        for table in self.tables:
+            lines += ["", f"{table['title']}:", "", table_line(table["head"]),
+                      table_line(["---"] * len(table["head"])), *map(table_line, table["lines"])]
         if self.notes:
             lines += ["", *(f"- {note}" for note in self.notes)]
         return "\n".join(lines)
@@ -58,7 +65,8 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{datetime.datetime.now():%Y-%m-%dT%H-%M-%S}.json"
         path.write_text(json.dumps({"machine": self.machine, "settings": self.settings,
-                                    "rows": self.rows, "notes": self.notes}, indent=1) + "\n")
+                                    "rows": self.rows, "tables": self.tables,
+                                    "notes": self.notes}, indent=1) + "\n")
         return path
 
 

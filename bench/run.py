@@ -30,8 +30,9 @@ from report import Report
 
 PARTS = {part.NAME: part for part in (shares, aggregation, relay, interactive, sessions,
                                    emulator)}
-HELPERS = ("bulk", "crowd", "epoll_echo", "gap", "packets", "pingpong")
+HELPERS = ("bulk", "crowd", "epoll_echo", "gap", "packets", "pingpong", "volley")
 ECHO = ("echo_server", "echo_client")
+MCAST = ("multicast_relay", "control_client", "traffic_generator", "traffic_sink")
 TOOLS = ("ip", "tc", "ss")
 LOG_LINES = 8
 
@@ -80,7 +81,8 @@ def complain(text, code=1):
 
 
 def what_is_missing(arguments, chosen):
-    files = [arguments.bin_dir / p for p in (INGRESS, PROXY, EGRESS, CONTROLLER, LINK_EMULATOR, *ECHO)]
+    programs = (INGRESS, PROXY, EGRESS, CONTROLLER, LINK_EMULATOR, *ECHO, *MCAST)
+    files = [arguments.bin_dir / p for p in programs]
     files += [arguments.helper_dir / h for h in HELPERS]
     tools = [t for part in chosen for t in part.TOOLS]
     return ([str(f) for f in files if not f.exists()]

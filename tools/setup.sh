@@ -9,7 +9,7 @@ build="make gcc libc6-dev pkg-config libuv1-dev libconfig-dev libjansson-dev
 run="python3 python3-scipy iproute2 iputils-ping procps nginx curl"
 demo="$build $run"
 check="$demo python3-networkx libcmocka-dev socat iperf3 redis-server redis-tools ethtool mininet
-	openssh-server openssh-client"
+	nftables openssh-server openssh-client"
 bench="$check haproxy libnginx-mod-stream mptcpize ncat"
 dev="$check clang clang-tidy clang-format cppcheck shellcheck"
 

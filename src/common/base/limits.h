@@ -132,6 +132,8 @@
  * has become slower does. */
 #define PATH_RTT_WINDOW_MS 5000u
 #define PATH_RATE_WINDOW_MS 1000u
+/* A queue that stands is there all the time; what one ACK waits for a processor is not. */
+#define PATH_BACK_WINDOW_MS 100u
 /* A busy path has a queue of ours all the time, and its base RTT would grow by that, and the cap
  * with it, with each window. So when no RTT was within an eighth of the base for so long, less than
  * the path itself holds is in flight for a moment (as BBR's ProbeRTT): of each window once. */

@@ -38,6 +38,7 @@ void path_restart(struct path *p)
 	p->rate = (struct window_max){0};
 	p->rate_Bps = 0;
 	p->rtt_us = p->rttvar_us = p->back_us = 0;
+	p->back_inverse = (struct window_max){0};
 	p->full_Bps = p->round_us = p->full_count = 0;
 	p->late_us = p->late_bytes = 0;
 	p->longer_us = p->drain_until_us = 0;
@@ -52,7 +53,7 @@ uint64_t path_base_us(const struct path *p)
 
 uint64_t path_return_us(const struct path *p, uint32_t len)
 {
-	uint64_t rtt_us = path_base_us(p) + p->back_us;
+	uint64_t rtt_us = path_base_us(p);
 
 	if (p->rate_Bps == 0)
 		return rtt_us;
@@ -258,7 +259,9 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t back_us, uint6
 	p->ack_sent_us = 0;
 	rtt_us = rtt_us > ack_delay_us ? rtt_us - ack_delay_us : 1;
 	back_us = min_u64(back_us, rtt_us - 1);
-	p->back_us = (7 * p->back_us + back_us) / 8;
+	window_push(&p->back_inverse, UINT64_MAX - back_us, PATH_BACK_WINDOW_MS * US_PER_MS,
+		    now_us);
+	p->back_us = UINT64_MAX - window_best(&p->back_inverse);
 	sample_rtt(p, rtt_us, back_us, now_us);
 	look_whether_full(p, p->ack_is_app_limited, now_us);
 	if (p->rate_Bps == 0)

@@ -56,12 +56,13 @@ struct path {
 	uint64_t hop_base_rtt_us; /* the least of its TCP connection; set by the environment */
 	uint64_t rtt_us;	  /* smoothed, RFC 6298 */
 	uint64_t rttvar_us;
-	uint64_t back_us;  /* of it, what ACKs lose on their way back (wayback.h); smoothed */
+	uint64_t back_us;  /* of it, what ACKs lose on their way back (wayback.h), at the least */
 	uint64_t heard_us; /* when the last frame came on it */
 
 	/* estimator */
 	struct window_max rate;
-	struct window_max rtt_inverse; /* max of -rtt: the minimum, by the same code */
+	struct window_max rtt_inverse;	/* max of -rtt: the minimum, by the same code */
+	struct window_max back_inverse; /* the same of what ACKs lose */
 	uint64_t delivered_bytes, first_sent_us;
 	uint64_t delivered_us;	       /* when the last whole segment was, or a burst began, */
 	uint64_t delivered_then_bytes; /* and delivered_bytes at that time */

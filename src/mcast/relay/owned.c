@@ -27,6 +27,8 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *s
 	if (!o)
 		abort();
 	o->slot = slot;
+	list_init(&o->node);
+	list_init(&o->owing_node);
 	o->rule = *rule_take;
 	o->counters = counters;
 	o->own = senders->own;
@@ -53,6 +55,7 @@ void owned_free(struct owned *o)
 	dedup_free(o->dedup);
 	rule_done(&o->rule);
 	list_remove(&o->node);
+	list_remove(&o->owing_node);
 	free(o);
 }
 

@@ -17,7 +17,7 @@ struct owned_input {
 };
 
 struct owned {
-	struct list node;
+	struct list node, owing_node;
 	uint32_t slot;
 	struct rule rule;
 	struct owned_input inputs[RULE_INPUTS_MAX];

@@ -191,7 +191,8 @@ int staff_replace(struct supervisor *s, struct process *old)
 	list_for_each_safe(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
 
-		if (st->owner == old)
+		/* One that is on its way to another worker goes there. */
+		if (st->owner == old && (st->state == STREAM_OWNED || st->next == old))
 			stream_move(st, fresh);
 	}
 	process_check_end(old);

@@ -121,11 +121,12 @@ static void order_release(struct stream *st)
 		     NULL, 0);
 }
 
-static void leave_owner(struct stream *st)
+/* It keeps the sockets until another one has them, or nobody wants them. */
+static void leave(struct stream *st, struct process *from)
 {
-	st->owner->stream_count--;
-	process_check_end(st->owner);
-	st->owner = NULL;
+	process_forget(from, st->slot);
+	from->stream_count--;
+	process_check_end(from);
 }
 
 void stream_place(struct stream *st)
@@ -150,29 +151,22 @@ void stream_move(struct stream *st, struct process *to)
 
 void stream_on_released(struct stream *st)
 {
-	struct process *next = st->next;
 	bool is_leaving = st->state == STREAM_LEAVING;
+	struct process *from = st->owner, *to = is_leaving ? NULL : st->next;
 
 	st->next = NULL;
-	if (st->owner) {
-		struct process *owner = st->owner;
-
-		/* Only when another one has the sockets may this one close them. */
-		if (!is_leaving && next && process_is_usable(next)) {
-			st->owner = NULL;
-			own(st, next);
-			process_forget(owner, st->slot);
-			owner->stream_count--;
-			process_check_end(owner);
-			return;
-		}
-		process_forget(st->owner, st->slot);
-		leave_owner(st);
-	}
+	if (!is_leaving && (!to || !process_is_usable(to)))
+		to = staff_place(st->supervisor);
+	if (to != from)
+		st->owner = NULL;
+	if (!is_leaving && to)
+		own(st, to);
+	else if (!is_leaving)
+		st->state = STREAM_HOMELESS;
+	if (from && st->owner != from)
+		leave(st, from);
 	if (is_leaving)
 		stream_free(st);
-	else
-		stream_place(st);
 }
 
 void stream_look_at_inputs(struct stream *st)

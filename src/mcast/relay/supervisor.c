@@ -170,14 +170,23 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- the end ---- */
 
+/* It may have ended before it had begun. */
+static void close_handle(void *handle)
+{
+	uv_handle_t *h = handle;
+
+	if (h->type != UV_UNKNOWN_HANDLE)
+		uv_close(h, NULL);
+}
+
 static void close_handles(struct supervisor *s)
 {
 	for (size_t i = 0; i < 3; i++)
-		uv_close((uv_handle_t *)&s->signals[i], NULL);
-	uv_close((uv_handle_t *)&s->tick, NULL);
-	uv_close((uv_handle_t *)&s->links, NULL);
-	uv_close((uv_handle_t *)&s->links_settle, NULL);
-	uv_close((uv_handle_t *)&s->rendezvous, NULL);
+		close_handle(&s->signals[i]);
+	close_handle(&s->tick);
+	close_handle(&s->links);
+	close_handle(&s->links_settle);
+	close_handle(&s->rendezvous);
 	if (s->control)
 		control_close(s->control, NULL, NULL);
 	s->control = NULL;
@@ -209,8 +218,6 @@ void supervisor_end(struct supervisor *s, bool is_leaving)
 
 static void clean_up(struct supervisor *s)
 {
-	if (!s->is_leaving)
-		report_final(s);
 	execute_done(s);
 	list_for_each_safe(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
@@ -222,10 +229,11 @@ static void clean_up(struct supervisor *s)
 	board_unmap(s->board);
 	close(s->board_fd);
 	close(s->links_fd);
-	close(s->rendezvous_fd);
-	if (!s->is_leaving)
+	if (s->rendezvous_fd >= 0 && !s->is_leaving)
 		unlink(s->rendezvous_path);
+	close(s->rendezvous_fd);
 	uv_loop_close(&s->loop);
+	free(s);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -380,19 +388,23 @@ static int begin(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
 enum exit_code supervisor_run(const struct options *options)
 {
 	struct supervisor *s = supervisor_new(options);
+	enum exit_code code = EXIT_DONE;
 	char why[WHY_BYTES_MAX];
 
 	raise_files();
 	open_signals(s);
-	/* A supervisor that could not begin has nothing that outlives it. */
-	if (begin(s, why) < 0)
-		return fail_exit("%s", why);
-	uv_timer_start(&s->tick, on_tick, ROUND_MS, ROUND_MS);
-	log_info("multicast_relay %s is running: %zu rules, %u workers, control socket %s",
-		 MPP_VERSION, ruleset_count(s->rules), options->worker_count,
-		 options->control_socket);
+	if (begin(s, why) < 0) {
+		code = fail_exit("%s", why);
+		supervisor_end(s, false);
+	} else {
+		uv_timer_start(&s->tick, on_tick, ROUND_MS, ROUND_MS);
+		log_info("multicast_relay %s is running: %zu rules, %u workers, control socket %s",
+			 MPP_VERSION, ruleset_count(s->rules), options->worker_count,
+			 options->control_socket);
+	}
 	uv_run(&s->loop, UV_RUN_DEFAULT);
+	if (code == EXIT_DONE && !s->is_leaving)
+		report_final(s);
 	clean_up(s);
-	free(s);
-	return EXIT_DONE;
+	return code;
 }

@@ -34,6 +34,7 @@ struct worker {
 	struct own own;
 	struct senders senders;
 	struct list streams;
+	struct list owing; /* those that were let go, and the supervisor does not know */
 	struct idmap by_slot;
 	int epoll_fd;
 	int channel;	      /* -1: the supervisor is gone */
@@ -80,6 +81,20 @@ static int say_have(struct worker *w, const struct owned *o)
 				    (int)o->slot, "rule", rule_to_json(&o->rule), "inputs", inputs,
 				    "released", o->is_released),
 			  fds, count);
+}
+
+/* Of streams that were let go, as fast as the supervisor hears it. */
+static void tell_of_releases(struct worker *w)
+{
+	while (!list_is_empty(&w->owing)) {
+		struct owned *o = list_first(&w->owing, struct owned, owing_node);
+
+		if (try_to_say(w,
+			       json_pack("{s:s, s:i}", "say", "released", "slot", (int)o->slot),
+			       NULL, 0) < 0)
+			return;
+		list_remove(&o->owing_node);
+	}
 }
 
 /* A new supervisor is told of all streams, some in each turn, so that they go on meanwhile. */
@@ -169,12 +184,13 @@ static void release(struct worker *w, uint32_t slot)
 {
 	struct owned *o = idmap_get(&w->by_slot, slot + 1);
 
-	if (o && !o->is_released) {
+	if (!o)
+		return;
+	if (!o->is_released)
 		unwatch(w, o);
-		o->is_released = true;
-	}
-	/* One small answer to each command: there is room. */
-	try_to_say(w, json_pack("{s:s, s:i}", "say", "released", "slot", (int)slot), NULL, 0);
+	o->is_released = true;
+	list_remove(&o->owing_node);
+	list_push_back(&w->owing, &o->owing_node);
 }
 
 static void obey(struct worker *w, struct message *m)
@@ -202,6 +218,8 @@ static void on_supervisor_gone(struct worker *w)
 	close(w->channel);
 	w->channel = -1;
 	w->telling = NULL;
+	while (!list_is_empty(&w->owing)) /* the next one is told that they are */
+		list_remove(w->owing.next);
 	w->alone_ns = 0;
 }
 
@@ -273,7 +291,7 @@ static void relay(struct worker *w, struct owned_input *in, uint64_t now_ns)
 
 static int patience_ms(const struct worker *w)
 {
-	if (w->telling)
+	if (w->telling || !list_is_empty(&w->owing))
 		return 1;
 	return w->channel < 0 ? ALONE_MS : -1;
 }
@@ -299,6 +317,7 @@ static void turn(struct worker *w)
 	if (w->channel < 0)
 		look_for_supervisor(w, now_ns);
 	tell(w);
+	tell_of_releases(w);
 	w->counters->turns++;
 	w->counters->busy_ns += clock_now_ns() - now_ns;
 }
@@ -338,6 +357,7 @@ enum exit_code worker_run(const struct worker_options *options)
 	own_init(&w.own, w.board, options->seat);
 	senders_init(&w.senders, &w.own);
 	list_init(&w.streams);
+	list_init(&w.owing);
 	idmap_init(&w.by_slot);
 	watch_channel(&w);
 	while (!w.is_ending)
