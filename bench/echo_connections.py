@@ -50,8 +50,8 @@ def tell(report, case, seen, asked, is_timed):
         + said["ended_early"] + said["dropped"] + said["broken"], bound=("<=", 0))
     row("set up", lambda said: said["connections_per_s"], "1/s",
         (">=", PER_SECOND) if is_timed else None)
-    if all(said["memory"] for said in seen):  # too few to be measured by
-        for who in ("client", "server", "kernel"):
+    for who in ("client", "server", "kernel"):
+        if all((said["memory"] or {}).get(f"{who}_bytes") for said in seen):  # else it cannot be told
             row(f"memory of one, {who}", lambda said, who=who: said["memory"][f"{who}_bytes"], "B")
     row("server's processes for connections", lambda said: said["counted"].get("workers", 0))
     for said in seen:
