@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the seed inputs of the frame, deframer, cutter, rule and payload fuzz targets into
+"""Writes the seed inputs of the frame, deframer, cutter, rule, payload and datagram fuzz targets into
 fuzz/corpus/.
 
 Run it after a change of the wire format, the stamp or the rules' JSON; its output is committed.
@@ -106,6 +106,50 @@ PACKETS = {
 }
 
 
+def total(data):
+    """The sum of RFC 1071."""
+    data += bytes(len(data) % 2)
+    number = sum(struct.unpack(f">{len(data) // 2}H", data))
+    return (number & 0xFFFF) + (number >> 16)
+
+
+def udp(addresses, payload):
+    head = struct.pack(">HHH", 4660, 5001, 8 + len(payload))
+    rest = addresses + struct.pack(">HH", 17, 8 + len(payload)) + head + bytes(2) + payload
+    number = total(rest)
+    number = ~((number & 0xFFFF) + (number >> 16)) & 0xFFFF
+    return head + struct.pack(">H", number) + payload
+
+
+def packet4(payload, options=b"", fragment=0, protocol=17):
+    addresses = bytes([10, 0, 0, 1, 239, 1, 1, 1])
+    body = udp(addresses, payload)
+    header = struct.pack(">BBHHHBBH", 0x45 + len(options) // 4, 0,
+                         20 + len(options) + len(body), 1, fragment, 16, protocol,
+                         0) + addresses + options
+    number = total(header)
+    number = ~((number & 0xFFFF) + (number >> 16)) & 0xFFFF
+    return header[:10] + struct.pack(">H", number) + header[12:] + body
+
+
+def packet6(payload, following=17):
+    addresses = b"\xfe\x80" + bytes(13) + b"\1\xff\x15" + bytes(13) + b"\1"
+    body = udp(addresses, payload)
+    return struct.pack(">IHBB", 0x60000000, len(body), following, 16) + addresses + body
+
+
+DATAGRAMS = {
+    "v4": packet4(b"abc"),
+    "v4_padded": packet4(b"abc") + bytes(15),
+    "v4_options": packet4(b"abcd", options=b"\x94\4\0\0"),
+    "v4_fragment": packet4(b"abcd", fragment=0x2000),
+    "v4_tcp": packet4(bytes(32), protocol=6),
+    "v4_empty": packet4(b""),
+    "v6": packet6(b"abc"),
+    "v6_extended": packet6(bytes(32), following=0),
+}
+
+
 def write(target, inputs):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,3 +163,4 @@ write("deframer", {title: b"\7" + stream for title, stream in STREAMS.items()})
 write("cutter", LARGE)
 write("rule", {title: json.dumps(rule).encode() for title, rule in RULES.items()})
 write("payload", PACKETS)
+write("datagram", DATAGRAMS)

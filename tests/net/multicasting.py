@@ -5,6 +5,7 @@
 Bridged: the networks are bridges at the relay, `br0` and `br1`, as on a host with containers."""
 
 import json
+import select
 import signal
 import socket
 
@@ -29,7 +30,7 @@ class Relay:
         self.lab, self.node, self.name = lab, node, name
         self.workers = workers
         self.path = str(lab.folder / f"{name}.sock")
-        self.options = options
+        self.options = (*getattr(lab, "relay_options", ()), *options)
         self.starts = 0
         self.start()
 
@@ -60,23 +61,21 @@ class Relay:
         """Several on one connection, written without waiting for the replies."""
         text = "".join(json.dumps(request) + "\n" for request in requests)
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(60)
             sock.connect(self.path)
+            sock.setblocking(False)
             replies, sent = b"", 0
             data = text.encode()
             while replies.count(b"\n") < len(requests):
-                if sent < len(data):
+                # Both at once: it reads no more from who does not read its answers.
+                readable, writable, _ = select.select([sock], [sock] if sent < len(data) else [],
+                                                      [], 60)
+                expect(readable or writable, f"no answer of {self.name} for a minute")
+                if writable:
                     sent += sock.send(data[sent:sent + 16384])
-                    sock.setblocking(False)
-                    try:
-                        replies += sock.recv(1 << 20)
-                    except BlockingIOError:
-                        pass
-                    sock.settimeout(60)
-                    continue
-                more = sock.recv(1 << 20)
-                expect(more, f"the relay hung up after {len(replies.splitlines())} replies")
-                replies += more
+                if readable:
+                    more = sock.recv(1 << 20)
+                    expect(more, f"the relay hung up after {len(replies.splitlines())} replies")
+                    replies += more
         return [json.loads(line) for line in replies.splitlines()]
 
     def must(self, op, **args):

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BOARD_VERSION 1u
+#define BOARD_VERSION 2u
 #define BOARD_WORKERS_MAX 64u
 #define BOARD_SLOTS_MAX 16384u
 
@@ -50,10 +50,21 @@ struct board_worker {
 	uint16_t ports[BOARD_PORTS_MAX]; /* from which it sends; 0: none */
 };
 
+/* A ring of a packet socket (src/mcast/relay/ring.h): only its reader writes. */
+struct board_ring {
+	uint64_t place;	      /* behind what was taken of it; 0: at its beginning */
+	uint64_t queue_drops; /* by the kernel: the ring was full */
+	uint64_t damaged;     /* a length or a checksum was wrong */
+	uint64_t strays;      /* of no stream that its worker has */
+};
+
+#define BOARD_RINGS_MAX 1024u
+
 struct board {
 	uint32_t version, size;
 	uint8_t has_port[UINT16_MAX + 1]; /* 1: some worker sends from it */
 	struct board_worker workers[BOARD_WORKERS_MAX];
+	struct board_ring rings[BOARD_RINGS_MAX];
 	struct board_stream streams[BOARD_SLOTS_MAX];
 };
 

@@ -10,6 +10,7 @@
 struct waiting {
 	struct list node;
 	char *text;
+	uint32_t slot;
 	int fds[MESSAGE_FDS_MAX];
 	size_t fd_count;
 };
@@ -30,20 +31,29 @@ static void waiting_free(struct waiting *w)
 
 static void update_events(struct channel *c);
 
-static void push_waiting(struct channel *c, char *text_take, const int *fds, size_t fd_count)
+static void push_waiting(struct channel *c, char *text_take, const int *fds, size_t fd_count,
+			 uint32_t slot)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		abort();
 	w->text = text_take;
+	w->slot = slot;
 	for (; w->fd_count < fd_count; w->fd_count++)
 		w->fds[w->fd_count] = fcntl(fds[w->fd_count], F_DUPFD_CLOEXEC, 0);
 	list_push_back(&c->waiting, &w->node);
 	update_events(c);
 }
 
-void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t fd_count)
+static void on_sent(struct channel *c, uint32_t slot)
+{
+	if (slot != CHANNEL_NO_SLOT)
+		c->ops->sent(c, slot);
+}
+
+void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t fd_count,
+		  uint32_t slot)
 {
 	char *text = json_dumps(body_take, JSON_COMPACT);
 
@@ -55,20 +65,24 @@ void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t f
 		return;
 	}
 	if (!list_is_empty(&c->waiting) || message_send(c->fd, text, fds, fd_count) == -EAGAIN) {
-		push_waiting(c, text, fds, fd_count);
+		push_waiting(c, text, fds, fd_count, slot);
 		return;
 	}
 	free(text); /* sent; or nobody is there, which reading tells */
+	on_sent(c, slot);
 }
 
 static void send_waiting(struct channel *c)
 {
 	while (!list_is_empty(&c->waiting)) {
 		struct waiting *w = list_first(&c->waiting, struct waiting, node);
+		uint32_t slot;
 
 		if (message_send(c->fd, w->text, w->fds, w->fd_count) == -EAGAIN)
 			return;
+		slot = w->slot;
 		waiting_free(w);
+		on_sent(c, slot);
 	}
 	update_events(c);
 }

@@ -13,6 +13,9 @@ struct channel;
 struct channel_ops {
 	/* What it keeps of the message's descriptors it sets to -1 there. */
 	void (*heard)(struct channel *c, struct message *m);
+	/* A message is on its way: the other end finds it when it reads. Not for those without
+	 * slot. */
+	void (*sent)(struct channel *c, uint32_t slot);
 	/* The other end has gone, or speaks nonsense. Close it then. */
 	void (*gone)(struct channel *c);
 	/* Its memory is the owner's again. */
@@ -32,7 +35,9 @@ void channel_open(struct channel *c, uv_loop_t *loop, int fd_take, const struct 
 /* What still waits is dropped; ops->closed follows. */
 void channel_close(struct channel *c);
 
-/* Descriptors are borrowed. */
-void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t fd_count);
+/* Descriptors are borrowed. `slot`: of the stream that it is about, or CHANNEL_NO_SLOT. */
+#define CHANNEL_NO_SLOT UINT32_MAX
+void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t fd_count,
+		  uint32_t slot);
 
 #endif

@@ -4,6 +4,8 @@
 #include "mcast/relay/net.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,17 +47,37 @@ static int join(int fd, const struct rule_input *in, unsigned interface)
 	return result < 0 ? -errno : 0;
 }
 
-static int set_up(int fd, const struct rule_input *in, unsigned interface, bool is_joint,
-		  unsigned buffer_bytes, char ret_why[WHY_BYTES_MAX])
+/* What this host sends comes back from IP, not from a link: so it is marked, and no packet socket
+ * is given it. */
+static int drop_others(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_LOOPBACK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(*code), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
+}
+
+static int set_up(int fd, const struct rule_input *in, unsigned interface,
+		  const struct input_kind *kind, char ret_why[WHY_BYTES_MAX])
 {
 	union address local;
 	int err;
 
 	socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	socket_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	socket_set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, buffer_bytes / 2); /* it is doubled */
-	if (is_joint)
+	/* It would count what the filter drops. */
+	socket_set(fd, SOL_SOCKET, SO_RXQ_OVFL, !kind->is_own_only);
+	socket_set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE,
+			  kind->buffer_bytes / 2); /* it is doubled */
+	if (kind->is_joint)
 		socket_set(fd, SOL_UDP, UDP_GRO, 1);
+	if (kind->is_own_only && (err = drop_others(fd)) < 0)
+		return fail(ret_why, "SO_ATTACH_FILTER", err);
 	err = hear_only_own(fd, in->group.family);
 	if (err)
 		return fail(ret_why, "IP_MULTICAST_ALL", err);
@@ -66,7 +88,7 @@ static int set_up(int fd, const struct rule_input *in, unsigned interface, bool 
 	return err ? fail(ret_why, "join", err) : 0;
 }
 
-int input_open(const struct rule_input *in, bool is_joint, unsigned buffer_bytes, int *ret_fd,
+int input_open(const struct rule_input *in, const struct input_kind *kind, int *ret_fd,
 	       unsigned *ret_interface, char ret_why[WHY_BYTES_MAX])
 {
 	int family = in->group.family == IP_V6 ? AF_INET6 : AF_INET;
@@ -80,7 +102,7 @@ int input_open(const struct rule_input *in, bool is_joint, unsigned buffer_bytes
 	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(ret_why, "socket", -errno);
-	err = set_up(fd, in, interface, is_joint, buffer_bytes, ret_why);
+	err = set_up(fd, in, interface, kind, ret_why);
 	if (err) {
 		close(fd);
 		return err;

@@ -14,6 +14,7 @@ static void on_settled(uv_timer_t *timer)
 {
 	struct supervisor *s = timer->data;
 
+	rings_look(s->rings);
 	list_for_each_safe(node, &s->streams)
 		stream_look_at_inputs(container_of(node, struct stream, node));
 }

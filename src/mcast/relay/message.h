@@ -2,17 +2,25 @@
  * a SOCK_SEQPACKET socket. Text, so that a new supervisor understands an older worker.
  *
  * To a worker:
- *   {"do": "own", "slot": 7, "rule": {...}, "inputs": 1} + its input sockets (bit i of "inputs":
- *        that of input i is there; none while it waits for an interface); again for a slot that
- *        it has: other outputs, or other sockets
+ *   {"do": "own", "slot": 7, "rule": {...}, "inputs": 1, "interfaces": [3]} + its input sockets
+ *        (bit i of "inputs": that of input i is there, on the interface of that index; none while
+ *        it waits for an interface); again for a slot that it has: other outputs, or other sockets
+ *   {"do": "expect", ...}         so too; but another worker has packets of it, and until "own" it
+ *        keeps those that come
  *   {"do": "release", "slot": 7}  it stops reading, sends what it has read, answers, and keeps the
  *        sockets, so that they live when the supervisor dies before another worker has them
  *   {"do": "forget", "slot": 7}   they are in other hands, or the rule is gone
+ *   {"do": "ring", "id": 2, "interface": 3, "member": 1, "seat": 0, "blocks": 256} + the packet
+ *        socket, and the maps (steer.h): it reads the ring of its seat, and keeps all
+ *   {"do": "drop-ring", "id": 2}  its interface is gone
+ *   {"do": "begin"}               it was told of all streams that have packets in its rings
  *   {"do": "end"}                 all was released: it ends
  * From a worker:
- *   {"say": "hello", "format": 1, "pid": 4711, "index": 0, "seat": 3} + the board; first of all
- *   {"say": "have", "slot": 7, "rule": {...}, "inputs": 1, "released": false} + its sockets; after
- *        hello, each
+ *   {"say": "hello", "format": 1, "pid": 4711, "index": 0, "seat": 3, "rx": "udp"} + the board;
+ *        first of all
+ *   {"say": "ring", ...}          as it was told; after hello, each
+ *   {"say": "have", "slot": 7, "rule": {...}, "inputs": 1, "released": false, "expected": false} +
+ *        its sockets; then each
  *   {"say": "complete"}           that was all
  *   {"say": "released", "slot": 7} */
 #ifndef RELAY_MESSAGE_H
@@ -24,7 +32,7 @@
 #include <stdint.h>
 
 #define MESSAGE_FORMAT 1
-#define MESSAGE_FDS_MAX RULE_INPUTS_MAX
+#define MESSAGE_FDS_MAX 3
 
 struct message {
 	json_t *body;

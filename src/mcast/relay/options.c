@@ -5,6 +5,7 @@
 #include "common/conf/conf.h"
 #include "common/conf/parse.h"
 #include "mcast/common/board.h"
+#include "mcast/relay/receive.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -29,6 +30,9 @@ static void print_help(void)
 	     "  -c, --config=FILE         the rules to begin with; SIGHUP reads it again\n"
 	     "  -C, --check               read the file, say what is wrong with it, and exit\n"
 	     "  -b, --receive-buffer=SIZE of each input [1M]\n"
+	     "  -r, --rx=PATH             how packets come: udp (sockets) or packet (rings of\n"
+	     "                            packet sockets, which see what reverse path filters\n"
+	     "                            drop) [udp]\n"
 	     "  -l, --log-level=LEVEL     error, warn, info or debug [info]\n"
 	     "  -f, --log-format=FORMAT   text or json [text]\n"
 	     "  -h, --help                show this, and exit\n"
@@ -55,6 +59,13 @@ static enum exit_code parse_buffer(const char *text, struct options *ret)
 	return EXIT_DONE;
 }
 
+static enum exit_code parse_rx(const char *text, struct options *ret)
+{
+	ret->worker.rx = receive_find(text);
+	ret->is_packet = ret->worker.rx == &receive_packet;
+	return ret->worker.rx ? EXIT_DONE : fail_exit("--rx \"%s\": expected udp or packet", text);
+}
+
 /* What the supervisor gives to its workers. */
 static enum exit_code parse_worker_option(int c, struct worker_options *ret)
 {
@@ -78,7 +89,7 @@ static enum exit_code parse_worker_option(int c, struct worker_options *ret)
 		code = parse_number("seat", optarg, 0, BOARD_WORKERS_MAX - 1, &number);
 		ret->seat = (uint32_t)number;
 		break;
-	case 'r':
+	case 'R':
 		ret->rendezvous = optarg;
 		break;
 	}
@@ -105,6 +116,8 @@ static enum exit_code parse_option(int c, struct options *ret)
 	case 'C':
 		ret->is_check = true;
 		break;
+	case 'r':
+		return parse_rx(optarg, ret);
 	case 'b':
 		return parse_buffer(optarg, ret);
 	case 'l':
@@ -165,7 +178,8 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret, bool *r
 		{"board", required_argument, NULL, 'B'},
 		{"index", required_argument, NULL, 'i'},
 		{"seat", required_argument, NULL, 'S'},
-		{"rendezvous", required_argument, NULL, 'r'},
+		{"rendezvous", required_argument, NULL, 'R'},
+		{"rx", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
 	enum exit_code code = EXIT_DONE;
@@ -176,10 +190,10 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret, bool *r
 				.buffer_bytes = BUFFER_DEFAULT,
 				.log_level = LOG_LEVEL_INFO,
 				.log_texts = {"info", "text"},
-				.worker = {.channel = -1, .board = -1}};
+				.worker = {.channel = -1, .board = -1, .rx = &receive_udp}};
 	opterr = 0;
 	while (code == EXIT_DONE &&
-	       (c = getopt_long(argc, argv, "n:s:c:Cb:l:f:hV", options, NULL)) != -1) {
+	       (c = getopt_long(argc, argv, "n:s:c:Cb:r:l:f:hV", options, NULL)) != -1) {
 		if (c == 'h' || c == 'V') {
 			if (c == 'h')
 				print_help();

@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Reads of one input before others have their turn: a burst of the size that cameras and encoders
- * send, and the rest has its turn soon. */
-#define READS_MAX 64u
-
 static void open_outlets(struct owned *o, struct senders *senders)
 {
 	o->outlets = calloc(o->rule.output_count, sizeof(*o->outlets));
@@ -33,7 +29,11 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *s
 	o->counters = counters;
 	o->own = senders->own;
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
-		o->inputs[i] = (struct owned_input){.owned = o, .number = i, .fd = -1};
+		o->inputs[i] = (struct receive_input){.rule = &o->rule.inputs[i],
+						      .number = i,
+						      .is_joint = o->rule.input_count == 1,
+						      .fd = -1,
+						      .overflows = &counters->overflows[i]};
 	if (o->rule.input_count > 1) {
 		uint64_t seed;
 
@@ -53,6 +53,7 @@ void owned_free(struct owned *o)
 		outlet_close(&o->outlets[i]);
 	free(o->outlets);
 	dedup_free(o->dedup);
+	park_done(&o->park);
 	rule_done(&o->rule);
 	list_remove(&o->node);
 	list_remove(&o->owing_node);
@@ -93,10 +94,8 @@ static void join_train(struct owned *o, struct train *t, const struct arrival *a
 }
 
 /* Copies of one packet are told apart one by one. */
-static bool is_wanted(struct owned_input *in, const struct arrival *a, uint64_t now_ns)
+static bool is_wanted(struct owned *o, unsigned number, const struct arrival *a, uint64_t now_ns)
 {
-	struct owned *o = in->owned;
-
 	if (!o->counters->is_fed && own_is_source(o->own, a->from, now_ns)) {
 		o->counters->drops[DROP_LOOP] += a->packets;
 		return false;
@@ -107,7 +106,7 @@ static bool is_wanted(struct owned_input *in, const struct arrival *a, uint64_t 
 	}
 	if (!o->dedup)
 		return true;
-	switch (dedup_take(o->dedup, in->number, a->bytes->iov_base, a->bytes->iov_len)) {
+	switch (dedup_take(o->dedup, number, a->bytes->iov_base, a->bytes->iov_len)) {
 	case DEDUP_FIRST:
 		return true;
 	case DEDUP_COPY:
@@ -140,29 +139,43 @@ static void count_arrivals(struct board_stream *c, uint64_t packets, uint64_t by
 	c->last_packet_ns = now_ns;
 }
 
-bool owned_relay(struct owned_input *in, struct receiver *r, uint64_t now_ns)
+static void park(struct owned *o, unsigned number, const struct arrival *arrivals, unsigned count)
 {
-	struct owned *o = in->owned;
-	struct arrival *arrivals;
-	struct train train = {0};
-	uint32_t overflows = o->counters->overflows[in->number], before = overflows;
-	uint64_t packets = 0, bytes = 0;
-	int n;
+	for (unsigned i = 0; i < count; i++)
+		if (!park_add(&o->park, number, &arrivals[i]))
+			o->counters->queue_drops += arrivals[i].packets;
+}
 
-	if (receiver_room(r) == 0)
-		return false;
-	n = receiver_take(r, in->fd, READS_MAX, &arrivals, &overflows);
-	for (int i = 0; i < n; i++) {
+void owned_relay(struct owned *o, const struct receive_input *in, struct arrival *arrivals,
+		 unsigned count, uint64_t now_ns)
+{
+	struct train train = {0};
+	uint64_t packets = 0, bytes = 0;
+
+	if (o->is_expected) {
+		park(o, in->number, arrivals, count);
+		return;
+	}
+	for (unsigned i = 0; i < count; i++) {
 		packets += arrivals[i].packets;
 		bytes += arrivals[i].bytes->iov_len;
-		if (is_wanted(in, &arrivals[i], now_ns))
+		if (is_wanted(o, in->number, &arrivals[i], now_ns))
 			join_train(o, &train, &arrivals[i]);
 		else
 			send_train(o, &train);
 	}
 	send_train(o, &train);
-	o->counters->queue_drops += overflows - before;
-	o->counters->overflows[in->number] = overflows;
 	count_arrivals(o->counters, packets, bytes, now_ns);
-	return true;
+}
+
+void owned_unpark(struct owned *o, struct park *from, uint64_t now_ns)
+{
+	for (struct parked *p = from->first; p; p = p->next)
+		if (p->input < o->rule.input_count)
+			owned_relay(o, &o->inputs[p->input], &p->arrival, 1, now_ns);
+}
+
+struct owned *owned_of(struct receive_input *in)
+{
+	return container_of(in - in->number, struct owned, inputs);
 }

@@ -4,27 +4,22 @@
 
 #include "common/base/list.h"
 #include "mcast/core/dedup.h"
+#include "mcast/relay/park.h"
 #include "mcast/relay/receive.h"
 #include "mcast/relay/send.h"
-
-struct owned;
-
-/* What epoll points at. */
-struct owned_input {
-	struct owned *owned;
-	unsigned number;
-	int fd; /* -1: its interface is missing */
-};
 
 struct owned {
 	struct list node, owing_node;
 	uint32_t slot;
 	struct rule rule;
-	struct owned_input inputs[RULE_INPUTS_MAX];
+	struct receive_input inputs[RULE_INPUTS_MAX];
 	struct outlet *outlets; /* rule.output_count of them */
 	struct dedup *dedup;	/* NULL with one input */
 	struct board_stream *counters;
 	struct own *own;
+	/* Another worker still has packets of it; what comes here is kept until they have gone. */
+	bool is_expected;
+	struct park park;
 	bool is_released; /* not read any more; the sockets are kept */
 };
 
@@ -34,8 +29,14 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *s
 			struct board_stream *counters);
 void owned_free(struct owned *o);
 
-/* Reads once from an input that is readable, and pushes what goes on to the outlets. False: there
- * is no room in the receiver, and nothing was read. */
-bool owned_relay(struct owned_input *in, struct receiver *r, uint64_t now_ns);
+/* Pushes to the outlets what goes on of `count` arrivals by one of its inputs, or parks it. */
+void owned_relay(struct owned *o, const struct receive_input *in, struct arrival *arrivals,
+		 unsigned count, uint64_t now_ns);
+/* It is not expected any more, but here: what `from` has parked is pushed, and must stay until it
+ * is sent. */
+void owned_unpark(struct owned *o, struct park *from, uint64_t now_ns);
+
+/* The one that an input belongs to. */
+struct owned *owned_of(struct receive_input *in);
 
 #endif

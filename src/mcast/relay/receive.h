@@ -1,8 +1,12 @@
-/* Datagrams from the input sockets of a worker, and the memory that they lie in until they have
- * been sent. */
+/* How datagrams come to a worker, and the memory that they lie in until they have been sent. There
+ * is one way by UDP sockets (receive_udp.c), and one by rings of packet sockets
+ * (receive_packet.c). docs/multicast.md has the difference. */
 #ifndef RELAY_RECEIVE_H
 #define RELAY_RECEIVE_H
 
+#include "mcast/common/board.h"
+#include "mcast/core/hashed.h"
+#include "mcast/relay/message.h"
 #include "mcast/relay/net.h"
 
 #include <stdbool.h>
@@ -22,20 +26,82 @@ struct arrival {
 	bool is_truncated;
 };
 
-struct receiver;
+/* An input of a stream that this worker has; its owner's memory, zeroed but for the first ones. */
+struct receive_input {
+	const struct rule_input *rule;
+	unsigned number;     /* which of the rule's */
+	unsigned interface;  /* its index */
+	bool is_joint;	     /* several datagrams may come as one arrival */
+	int fd;		     /* the UDP socket that has joined; -1: its interface is missing */
+	uint32_t *overflows; /* SO_RXQ_OVFL of this socket, as last told; on the board */
 
-struct receiver *receiver_new(void);
-void receiver_free(struct receiver *r);
+	/* Of the packet path. */
+	struct hashed by_key;
+	bool is_known;
+	uint64_t mark; /* of its ring, when it was released */
+	struct receive_input *next_touched;
+	unsigned found_count;
+};
 
-/* Free places. The arrivals of a turn live until receiver_reset. */
-unsigned receiver_room(const struct receiver *r);
-void receiver_reset(struct receiver *r);
+/* `count` arrivals, which are neighbours, and so are their iovecs. They live until `reset`. `lost`:
+ * datagrams that the kernel had no room for since the last time. */
+typedef void receive_handler(void *user, struct receive_input *in, struct arrival *arrivals,
+			     unsigned count, uint32_t lost);
 
-/* Reads what is there, at most `max` times. Returns how many arrivals `ret` has (they are
- * neighbours, and so are their iovecs), or a negative errno; `ret_overflows` becomes the kernel's
- * count of datagrams that this socket had no room for (SO_RXQ_OVFL; 32 bits, it wraps), and is
- * left alone when it is not told. */
-int receiver_take(struct receiver *r, int fd, unsigned max, struct arrival **ret,
-		  uint32_t *ret_overflows);
+struct receive_setting {
+	int epoll_fd; /* what it finds readable there goes to `take`; never a NULL */
+	struct board *board;
+	uint32_t seat;
+	receive_handler *on_arrivals;
+	void *user;
+};
+
+struct receive_ops;
+
+struct receiver {
+	const struct receive_ops *ops;
+	struct receive_setting with;
+};
+
+struct receive_ops {
+	const char *name; /* of --rx */
+	struct receiver *(*open)(const struct receive_setting *with);
+	void (*close)(struct receiver *r);
+
+	/* What comes for an input from now on: `expect`, where another worker still reads what came
+	 * before; `watch`, all of it. */
+	void (*expect)(struct receiver *r, struct receive_input *in);
+	void (*watch)(struct receiver *r, struct receive_input *in);
+	/* Another one gets it. `is_drained`: what came here before was handed over; the input may
+	 * be taken away then. */
+	void (*release)(struct receiver *r, struct receive_input *in);
+	bool (*is_drained)(const struct receiver *r, const struct receive_input *in);
+	void (*unwatch)(struct receiver *r, struct receive_input *in);
+
+	/* Reads, and calls the handler. False: there are no places left, and nothing was read. */
+	bool (*take)(struct receiver *r, void *readable);
+	/* All arrivals have been sent. */
+	void (*reset)(struct receiver *r);
+	/* True, once: there is a packet that the supervisor may have spoken of, and which is looked
+	 * at again when all that it said has been heard. */
+	bool (*is_puzzled)(struct receiver *r);
+
+	/* What else supervisors say (message.h); false: it is nothing of this path. Number `i` of
+	 * what a new supervisor must be told; false: there are no more. */
+	bool (*hear)(struct receiver *r, const char *what, struct message *m);
+	bool (*tell)(const struct receiver *r, unsigned i, json_t **ret,
+		     int ret_fds[MESSAGE_FDS_MAX]);
+};
+
+extern const struct receive_ops receive_udp, receive_packet;
+
+/* By its name, or NULL. */
+const struct receive_ops *receive_find(const char *name);
+
+/* For both: several datagrams in one arrival of `len` bytes. */
+static inline uint32_t receive_packets(size_t len, uint32_t segment_bytes)
+{
+	return len > segment_bytes ? (uint32_t)((len + segment_bytes - 1) / segment_bytes) : 1;
+}
 
 #endif

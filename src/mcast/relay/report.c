@@ -38,6 +38,15 @@ static struct board_stream sum_of(const struct supervisor *s)
 	return sum;
 }
 
+/* What rings have lost cannot be told by streams. */
+static struct board_ring sum_of_rings(const struct supervisor *s, uint32_t seat)
+{
+	struct board_ring sum = {0};
+
+	rings_add(s->rings, seat, &sum);
+	return sum;
+}
+
 /* ---- JSON ---- */
 
 static json_t *drops_json(const struct board_stream *c)
@@ -81,6 +90,7 @@ json_t *report_stats(struct supervisor *s, const char *name, size_t from, size_t
 	json_t *streams = json_array();
 	struct board_stream sum = sum_of(s);
 
+	sum.queue_drops += sum_of_rings(s, BOARD_WORKERS_MAX).queue_drops;
 	for (size_t i = from; i < ruleset_count(s->rules) && json_array_size(streams) < count;
 	     i++) {
 		const struct rule *r = ruleset_at(s->rules, i);
@@ -127,12 +137,15 @@ static const char *state_name(enum process_state state)
 static json_t *process_json(const struct supervisor *s, const struct process *p)
 {
 	const struct board_worker *c = &s->board->workers[p->seat];
+	const struct board_ring ring = sum_of_rings(s, p->seat);
 	double age_ns = (double)(clock_now_ns() - p->since_ns);
 
-	return json_pack("{s:o, s:i, s:o, s:f, s:f, s:o, s:s}", "index", number(p->index), "pid",
-			 (int)p->pid, "streams", number(p->stream_count), "pps", p->load_pps,
-			 "busy", age_ns > 0 ? (double)c->busy_ns / age_ns : 0.0, "turns",
-			 number(c->turns), "state", state_name(p->state));
+	return json_pack("{s:o, s:i, s:o, s:f, s:f, s:o, s:s, s:o, s:o, s:o}", "index",
+			 number(p->index), "pid", (int)p->pid, "streams", number(p->stream_count),
+			 "pps", p->load_pps, "busy", age_ns > 0 ? (double)c->busy_ns / age_ns : 0.0,
+			 "turns", number(c->turns), "state", state_name(p->state), "queue_drops",
+			 number(ring.queue_drops), "damaged", number(ring.damaged), "strays",
+			 number(ring.strays));
 }
 
 json_t *report_workers(struct supervisor *s)
@@ -237,6 +250,7 @@ void report_final(struct supervisor *s)
 {
 	struct board_stream sum = sum_of(s);
 
+	sum.queue_drops += sum_of_rings(s, BOARD_WORKERS_MAX).queue_drops;
 	printf("[STATS:Ingress FINAL] workers=%u rules=%zu packets=%" PRIu64 " bytes=%" PRIu64
 	       " matched=%" PRIu64 " queue_drops=%" PRIu64 " copies=%" PRIu64 " aliens=%" PRIu64
 	       "\n",

@@ -22,8 +22,13 @@ static const struct channel_ops channel_ops;
 
 /* ---- seats ---- */
 
-static uint32_t take_seat(struct supervisor *s)
+/* `wanted`, if it is free. */
+static uint32_t take_seat(struct supervisor *s, uint32_t wanted)
 {
+	if (wanted < BOARD_WORKERS_MAX && !(s->seats & 1ull << wanted)) {
+		s->seats |= 1ull << wanted;
+		return wanted;
+	}
 	for (uint32_t seat = 0; seat < BOARD_WORKERS_MAX; seat++) {
 		if (s->seats & 1ull << seat)
 			continue;
@@ -86,6 +91,8 @@ static void become_worker(struct supervisor *s, uint32_t index, uint32_t seat, i
 			     texts[3],
 			     "--rendezvous",
 			     s->rendezvous_path,
+			     "--rx",
+			     s->rings ? "packet" : "udp",
 			     "--log-level",
 			     (char *)(uintptr_t)s->options->log_texts[0],
 			     "--log-format",
@@ -109,10 +116,10 @@ static void become_worker(struct supervisor *s, uint32_t index, uint32_t seat, i
 	_exit(127);
 }
 
-/* NULL when the machine has no room for it. */
-static struct process *start(struct supervisor *s, uint32_t index)
+/* It must be told of its streams, and then to begin. NULL when the machine has no room for it. */
+static struct process *start(struct supervisor *s, uint32_t index, uint32_t wanted_seat)
 {
-	uint32_t seat = take_seat(s);
+	uint32_t seat = take_seat(s, wanted_seat);
 	int ends[2] = {-1, -1};
 	struct process *p;
 	pid_t pid = -1;
@@ -135,6 +142,7 @@ static struct process *start(struct supervisor *s, uint32_t index)
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	channel_open(&p->channel, &s->loop, ends[0], &channel_ops);
 	log_info("worker %u is process %d", index, (int)pid);
+	rings_tell(s->rings, p);
 	return p;
 }
 
@@ -157,9 +165,14 @@ static bool is_to_rest(const struct supervisor *s, uint32_t index)
 
 void staff_fill(struct supervisor *s)
 {
-	for (uint32_t i = 0; i < s->options->worker_count; i++)
+	for (uint32_t i = 0; i < s->options->worker_count; i++) {
+		struct process *p = NULL;
+
 		if (!staff_at(s, i) && !is_to_rest(s, i))
-			start(s, i);
+			p = start(s, i, BOARD_WORKERS_MAX);
+		if (p)
+			rings_begin(s->rings, p);
+	}
 }
 
 /* ---- giving streams ---- */
@@ -189,11 +202,12 @@ int staff_replace(struct supervisor *s, struct process *old)
 	struct process *fresh;
 
 	old->state = PROCESS_RETIRING; /* so that its index is free */
-	fresh = start(s, old->index);
+	fresh = start(s, old->index, BOARD_WORKERS_MAX);
 	if (!fresh) {
 		old->state = PROCESS_USABLE;
 		return -EAGAIN;
 	}
+	rings_begin(s->rings, fresh);
 	list_for_each_safe(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
 
@@ -212,7 +226,13 @@ bool process_is_usable(const struct process *p)
 
 void process_send(struct process *p, json_t *body_take, const int *fds, size_t fd_count)
 {
-	channel_send(&p->channel, body_take, fds, fd_count);
+	process_send_of(p, body_take, fds, fd_count, CHANNEL_NO_SLOT);
+}
+
+void process_send_of(struct process *p, json_t *body_take, const int *fds, size_t fd_count,
+		     uint32_t slot)
+{
+	channel_send(&p->channel, body_take, fds, fd_count, slot);
 }
 
 void process_forget(struct process *p, uint32_t slot)
@@ -224,6 +244,12 @@ static void tell_to_end(struct process *p)
 {
 	p->state = PROCESS_ENDING;
 	process_send(p, json_pack("{s:s}", "do", "end"), NULL, 0);
+}
+
+void process_leave(struct process *p)
+{
+	p->stream_count--;
+	process_check_end(p);
 }
 
 void process_check_end(struct process *p)
@@ -263,6 +289,20 @@ static bool take_board(struct supervisor *s, int fd)
 	return true;
 }
 
+/* Workers that go on do it by the path that they have. */
+static void take_path(struct supervisor *s, const struct message *m)
+{
+	const char *name = json_string_value(json_object_get(m->body, "rx"));
+	bool is_packet = name && strcmp(name, "packet") == 0;
+
+	if (is_packet == (s->rings != NULL))
+		return;
+	log_warn("--rx: the workers that are there have \"%s\", and stay with it",
+		 is_packet ? "packet" : "udp");
+	rings_done(s->rings);
+	s->rings = is_packet ? rings_new(s) : NULL;
+}
+
 static void on_hello(struct process *p, struct message *m)
 {
 	struct supervisor *s = p->supervisor;
@@ -277,6 +317,7 @@ static void on_hello(struct process *p, struct message *m)
 		tell_to_end(p);
 		return;
 	}
+	take_path(s, m);
 	p->seat = seat;
 	s->seats |= 1ull << seat;
 	log_info("process %d is taken over as worker %u", (int)p->pid, p->index);
@@ -309,12 +350,11 @@ static void take_inputs(struct message *m, int ret_fds[RULE_INPUTS_MAX])
 	}
 }
 
-/* The earlier supervisor may have died while a stream moved: two workers have it then, of which one
- * has let it go. */
 static void on_have(struct process *p, struct message *m)
 {
 	struct supervisor *s = p->supervisor;
 	bool is_released = json_is_true(json_object_get(m->body, "released"));
+	bool is_expected = json_is_true(json_object_get(m->body, "expected"));
 	uint32_t slot = message_number(m, "slot");
 	int fds[RULE_INPUTS_MAX] = {-1, -1};
 	struct rule rule = {0};
@@ -326,9 +366,12 @@ static void on_have(struct process *p, struct message *m)
 		return;
 	if (!st && enter_rule(s, &rule)) {
 		take_inputs(m, fds);
-		stream_adopt(s, slot, &rule, fds, p, is_released);
-	} else if (st && st->state == STREAM_RELEASING && !is_released) {
-		stream_adopt_again(st, p);
+		if (is_expected)
+			stream_adopt_expected(s, slot, &rule, fds, p);
+		else
+			stream_adopt(s, slot, &rule, fds, p, is_released);
+	} else if (st) {
+		stream_adopt_again(st, p, is_released, is_expected);
 	} else {
 		process_forget(p, slot);
 	}
@@ -354,6 +397,8 @@ static void on_heard(struct channel *c, struct message *m)
 		return;
 	if (strcmp(what, "hello") == 0) {
 		on_hello(p, m);
+	} else if (strcmp(what, "ring") == 0) {
+		rings_adopt(p->supervisor->rings, m);
 	} else if (strcmp(what, "have") == 0) {
 		on_have(p, m);
 	} else if (strcmp(what, "complete") == 0) {
@@ -361,25 +406,62 @@ static void on_heard(struct channel *c, struct message *m)
 	} else if (strcmp(what, "released") == 0) {
 		struct stream *st = slot < BOARD_SLOTS_MAX ? p->supervisor->slots[slot] : NULL;
 
-		if (st && st->owner == p && st->state != STREAM_OWNED)
+		if (st && st->owner == p &&
+		    (st->state == STREAM_RELEASING || st->state == STREAM_LEAVING))
 			stream_on_released(st);
 	}
 }
 
+static void on_sent(struct channel *c, uint32_t slot)
+{
+	struct process *p = container_of(c, struct process, channel);
+
+	if (p->supervisor->slots[slot])
+		stream_on_told(p->supervisor->slots[slot], p);
+}
+
 /* ---- the end of one ---- */
 
-static void take_streams_away(struct process *p)
+/* What waits in the rings of its seat is for who sits there next. */
+static struct process *start_heir(struct supervisor *s, const struct process *dead, uint32_t seat,
+				  bool was_retiring)
 {
-	list_for_each_safe(node, &p->supervisor->streams) {
-		struct stream *st = container_of(node, struct stream, node);
+	struct process *heir = NULL;
 
-		if (st->next == p)
-			st->next = NULL;
-		if (st->owner != p)
-			continue;
-		st->owner = NULL;
-		stream_on_released(st);
-	}
+	if (s->rings && !s->is_adopting && dead->stream_count > 0 && seat < BOARD_WORKERS_MAX &&
+	    dead->index < BOARD_WORKERS_MAX && !is_to_rest(s, dead->index))
+		heir = start(s, dead->index, seat);
+	if (heir && was_retiring)
+		heir->state = PROCESS_RETIRING;
+	return heir;
+}
+
+static void leave_seat(struct process *p)
+{
+	struct supervisor *s = p->supervisor;
+
+	if (p->seat >= BOARD_WORKERS_MAX)
+		return;
+	s->seats &= ~(1ull << p->seat);
+	if (!s->is_leaving)
+		board_clear_seat(s->board, p->seat);
+	p->seat = BOARD_WORKERS_MAX;
+}
+
+static void replace_dead(struct process *p, bool was_retiring)
+{
+	struct supervisor *s = p->supervisor;
+	uint32_t seat = p->seat;
+	struct process *heir;
+
+	leave_seat(p);
+	heir = start_heir(s, p, seat, was_retiring);
+	if (!s->is_adopting)
+		staff_fill(s);
+	list_for_each_safe(node, &s->streams)
+		stream_on_death(container_of(node, struct stream, node), p, heir);
+	if (heir)
+		rings_begin(s->rings, heir);
 }
 
 static void note_death(struct process *p)
@@ -400,16 +482,13 @@ static void on_gone(struct channel *c)
 {
 	struct process *p = container_of(c, struct process, channel);
 	struct supervisor *s = p->supervisor;
-	bool was_told = p->state == PROCESS_ENDING;
+	bool was_told = p->state == PROCESS_ENDING, was_retiring = p->state == PROCESS_RETIRING;
 
 	if (!was_told)
 		note_death(p);
 	p->state = PROCESS_GONE;
-	if (!s->is_ending && !s->is_leaving) {
-		if (!s->is_adopting)
-			staff_fill(s);
-		take_streams_away(p);
-	}
+	if (!s->is_ending && !s->is_leaving)
+		replace_dead(p, was_retiring);
 	channel_close(c);
 }
 
@@ -418,34 +497,32 @@ static void on_closed(struct channel *c)
 	struct process *p = container_of(c, struct process, channel);
 	struct supervisor *s = p->supervisor;
 
-	if (p->seat < BOARD_WORKERS_MAX) {
-		s->seats &= ~(1ull << p->seat);
-		if (!s->is_leaving)
-			board_clear_seat(s->board, p->seat);
-	}
+	leave_seat(p);
 	list_remove(&p->node);
 	free(p);
 	supervisor_check_end(s);
 }
 
 static const struct channel_ops channel_ops = {.heard = on_heard,
+					       .sent = on_sent,
 					       .gone = on_gone,
 					       .closed = on_closed};
 
 /* Those that have nowhere to stay, and streams that were on their way. */
 void staff_settle(struct supervisor *s)
 {
-	staff_fill(s);
-	list_for_each_safe(node, &s->streams) {
-		struct stream *st = container_of(node, struct stream, node);
+	/* The earlier supervisor may have died before all had heard it. */
+	list_for_each(node, &s->processes) {
+		struct process *p = container_of(node, struct process, node);
 
-		if (st->state == STREAM_RELEASING)
-			stream_on_released(st);
-		else if (!process_is_usable(st->owner))
-			stream_move(st, staff_place(s));
+		rings_tell(s->rings, p);
+		rings_begin(s->rings, p);
 	}
-	list_for_each_safe(node, &s->processes)
-		process_check_end(container_of(node, struct process, node));
+	staff_fill(s);
+	list_for_each_safe(node, &s->streams)
+		stream_settle(container_of(node, struct stream, node));
+	list_for_each_safe(other, &s->processes)
+		process_check_end(container_of(other, struct process, node));
 }
 
 void staff_adopt(struct supervisor *s, int fd_take, pid_t pid)

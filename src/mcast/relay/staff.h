@@ -26,8 +26,8 @@ struct process {
 	uint32_t index;
 	uint32_t seat; /* on the board; BOARD_WORKERS_MAX: none */
 	uint64_t since_ns;
-	size_t stream_count;
-	double load_pps; /* of its streams, as last measured */
+	size_t stream_count; /* also those that it is to have soon */
+	double load_pps;     /* of its streams, as last measured */
 };
 
 /* Starts workers until each index has one, as far as they do not die at once. */
@@ -50,8 +50,13 @@ void staff_adopt(struct supervisor *s, int fd_take, pid_t pid);
 
 bool process_is_usable(const struct process *p);
 void process_send(struct process *p, json_t *body_take, const int *fds, size_t fd_count);
+/* It is about a stream, which hears when it is on its way (stream_on_told). */
+void process_send_of(struct process *p, json_t *body_take, const int *fds, size_t fd_count,
+		     uint32_t slot);
 /* A stream is in other hands, or gone. */
 void process_forget(struct process *p, uint32_t slot);
+/* It has a stream less, or expects one less. */
+void process_leave(struct process *p);
 /* One that is retiring ends with its last stream. */
 void process_check_end(struct process *p);
 

@@ -47,12 +47,21 @@ static void close_input(struct stream_input *in)
 	in->interface = 0;
 }
 
+/* Nothing is to come by it any more. */
+static void shut_input(struct stream *st, unsigned i)
+{
+	rings_unpoint(st->supervisor->rings, st, i);
+	close_input(&st->inputs[i]);
+}
+
 static bool open_input(struct stream *st, unsigned i)
 {
 	struct stream_input *in = &st->inputs[i];
 	char why[WHY_BYTES_MAX];
-	int err = input_open(&st->rule.inputs[i], st->rule.input_count == 1,
-			     st->supervisor->options->buffer_bytes, &in->fd, &in->interface, why);
+	const struct input_kind kind = {.is_joint = st->rule.input_count == 1,
+					.is_own_only = st->supervisor->rings != NULL,
+					.buffer_bytes = st->supervisor->options->buffer_bytes};
+	int err = input_open(&st->rule.inputs[i], &kind, &in->fd, &in->interface, why);
 
 	if (err && strcmp(why, in->why) != 0)
 		log_warn("rule \"%s\" waits: %s", st->rule.name, why);
@@ -73,7 +82,7 @@ static bool look_at_input(struct stream *st, unsigned i)
 	if (in->fd >= 0 && now == in->interface)
 		return false;
 	if (in->fd >= 0) {
-		close_input(in);
+		shut_input(st, i);
 		open_input(st, i); /* which may have come back as another one */
 		return true;
 	}
@@ -94,25 +103,57 @@ bool stream_is_live(const struct stream *st, const char **ret_why)
 
 /* ---- owners ---- */
 
-static void own(struct stream *st, struct process *p)
+/* To own it, or to expect it. */
+static void tell_of(struct stream *st, struct process *p, const char *what)
 {
+	json_t *interfaces = json_array();
 	int fds[RULE_INPUTS_MAX], inputs = 0;
 	size_t count = 0;
 
 	for (unsigned i = 0; i < st->rule.input_count; i++) {
+		json_array_append_new(interfaces, json_integer((int)st->inputs[i].interface));
 		if (st->inputs[i].fd < 0)
 			continue;
 		fds[count++] = st->inputs[i].fd;
 		inputs |= 1 << i;
 	}
-	if (st->owner != p)
-		p->stream_count++;
+	rings_reach(st->supervisor->rings, st, p);
+	process_send_of(p,
+			json_pack("{s:s, s:i, s:o, s:i, s:o}", "do", what, "slot", (int)st->slot,
+				  "rule", rule_to_json(&st->rule), "inputs", inputs, "interfaces",
+				  interfaces),
+			fds, count, st->slot);
+}
+
+/* Only when another one has the sockets may the old owner close them. */
+static void give(struct stream *st, struct process *p)
+{
+	struct process *old = st->owner;
+
 	st->owner = p;
+	p->stream_count++;
+	tell_of(st, p, "own");
+	if (old && old != p)
+		process_forget(old, st->slot);
+	if (old)
+		process_leave(old);
+}
+
+static void own(struct stream *st, struct process *p)
+{
 	st->state = STREAM_OWNED;
-	process_send(p,
-		     json_pack("{s:s, s:i, s:o, s:i}", "do", "own", "slot", (int)st->slot, "rule",
-			       rule_to_json(&st->rule), "inputs", inputs),
-		     fds, count);
+	give(st, p);
+}
+
+static void set_next(struct stream *st, struct process *p)
+{
+	struct process *old = st->next;
+
+	st->next = p;
+	if (p)
+		p->stream_count++;
+	if (old)
+		process_leave(old);
 }
 
 static void order_release(struct stream *st)
@@ -122,51 +163,157 @@ static void order_release(struct stream *st)
 }
 
 /* It keeps the sockets until another one has them, or nobody wants them. */
-static void leave(struct stream *st, struct process *from)
+static void leave_owner(struct stream *st)
 {
-	process_forget(from, st->slot);
-	from->stream_count--;
-	process_check_end(from);
+	struct process *old = st->owner;
+
+	st->owner = NULL;
+	if (!old)
+		return;
+	process_forget(old, st->slot);
+	process_leave(old);
 }
 
 void stream_place(struct stream *st)
 {
 	struct process *p = staff_place(st->supervisor);
 
-	if (p)
+	if (p) {
 		own(st, p);
-	else
-		st->state = STREAM_HOMELESS;
+		return;
+	}
+	leave_owner(st);
+	st->state = STREAM_HOMELESS;
+}
+
+/* Packets that wait in sockets go with them. Where they wait in a worker's ring, the new owner has
+ * to know the stream before the first one comes there, and the old one has to empty its ring. */
+static void prepare(struct stream *st, struct process *next)
+{
+	st->state = STREAM_PREPARING;
+	st->is_pointed = false;
+	set_next(st, next);
+	tell_of(st, next, "expect");
 }
 
 void stream_move(struct stream *st, struct process *to)
 {
-	if (st->state == STREAM_LEAVING || (st->state == STREAM_OWNED && st->owner == to))
+	bool is_on_its_way = st->state == STREAM_PREPARING || st->state == STREAM_RELEASING;
+
+	if (!to || st->state == STREAM_LEAVING || (st->state == STREAM_OWNED && st->owner == to))
 		return;
-	st->next = to;
-	if (st->state == STREAM_OWNED)
-		order_release(st);
+	if (st->state == STREAM_HOMELESS) {
+		own(st, to);
+	} else if (!st->supervisor->rings) {
+		set_next(st, to);
+		if (st->state == STREAM_OWNED)
+			order_release(st);
+		st->state = STREAM_RELEASING;
+	} else if (!is_on_its_way) {
+		prepare(st, to);
+	}
+}
+
+/* All stays as it was. */
+static void give_up(struct stream *st)
+{
+	process_forget(st->next, st->slot);
+	set_next(st, NULL);
+	st->state = STREAM_OWNED;
+	rings_point(st->supervisor->rings, st, st->owner);
+}
+
+void stream_on_told(struct stream *st, struct process *p)
+{
+	struct supervisor *s = st->supervisor;
+
+	if (st->state == STREAM_OWNED && st->owner == p)
+		rings_point(s->rings, st, p);
+	if (st->state != STREAM_PREPARING || st->next != p)
+		return;
+	rings_point(s->rings, st, p);
+	if (!rings_is_pointed(s->rings, st, p)) {
+		give_up(st); /* it has got no ring */
+		return;
+	}
+	st->is_pointed = true;
+	supervisor_turn_soon(s);
+}
+
+void stream_on_turned(struct stream *st)
+{
+	if (st->state != STREAM_PREPARING || !st->is_pointed)
+		return;
 	st->state = STREAM_RELEASING;
+	order_release(st);
+}
+
+static void end_now(struct stream *st)
+{
+	if (st->next)
+		process_forget(st->next, st->slot);
+	set_next(st, NULL);
+	leave_owner(st);
+	stream_free(st);
 }
 
 void stream_on_released(struct stream *st)
 {
-	bool is_leaving = st->state == STREAM_LEAVING;
-	struct process *from = st->owner, *to = is_leaving ? NULL : st->next;
+	bool is_expected = st->next && (st->supervisor->rings || process_is_usable(st->next));
 
-	st->next = NULL;
-	if (!is_leaving && (!to || !process_is_usable(to)))
-		to = staff_place(st->supervisor);
-	if (to != from)
-		st->owner = NULL;
-	if (!is_leaving && to)
-		own(st, to);
-	else if (!is_leaving)
-		st->state = STREAM_HOMELESS;
-	if (from && st->owner != from)
-		leave(st, from);
-	if (is_leaving)
-		stream_free(st);
+	if (st->state == STREAM_LEAVING) {
+		end_now(st);
+		return;
+	}
+	if (is_expected)
+		own(st, st->next);
+	else
+		stream_place(st);
+	set_next(st, NULL);
+	if (st->owner && !process_is_usable(st->owner))
+		stream_move(st, staff_place(st->supervisor));
+}
+
+/* ---- deaths ---- */
+
+static void on_next_dead(struct stream *st, struct process *heir)
+{
+	enum stream_state state = st->state;
+
+	set_next(st, heir);
+	if (heir && state != STREAM_LEAVING)
+		tell_of(st, heir, "expect");
+	else if (state == STREAM_PREPARING)
+		own(st, st->owner);
+}
+
+/* What is left in the ring is the heir's; the rest goes on as it was to go. */
+static void on_owner_dead(struct stream *st, struct process *heir)
+{
+	enum stream_state state = st->state;
+
+	if (!heir || state == STREAM_LEAVING) {
+		leave_owner(st);
+		stream_on_released(st);
+		return;
+	}
+	give(st, heir);
+	if (state == STREAM_RELEASING)
+		order_release(st);
+}
+
+void stream_on_death(struct stream *st, struct process *p, struct process *heir)
+{
+	if (st->next == p)
+		on_next_dead(st, heir);
+	if (st->owner == p)
+		on_owner_dead(st, heir);
+}
+
+void stream_point_again(struct stream *st)
+{
+	if (st->state == STREAM_OWNED && !rings_is_pointed(st->supervisor->rings, st, st->owner))
+		rings_point(st->supervisor->rings, st, st->owner);
 }
 
 void stream_look_at_inputs(struct stream *st)
@@ -175,7 +322,8 @@ void stream_look_at_inputs(struct stream *st)
 
 	for (unsigned i = 0; i < st->rule.input_count; i++)
 		has_changed |= look_at_input(st, i);
-	if (has_changed && st->state == STREAM_OWNED)
+	if (st->state == STREAM_OWNED &&
+	    (has_changed || !rings_have(st->supervisor->rings, st, st->owner)))
 		own(st, st->owner);
 }
 
@@ -226,8 +374,8 @@ struct stream *stream_new(struct supervisor *s, const struct rule *rule)
 	return st;
 }
 
-void stream_adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
-		  const int fds_take[RULE_INPUTS_MAX], struct process *owner, bool is_released)
+static struct stream *adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
+			    const int fds_take[RULE_INPUTS_MAX])
 {
 	struct stream *st = stream_at(s, slot, rule);
 
@@ -236,18 +384,81 @@ void stream_adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
 		st->inputs[i].interface = interface_index(rule->inputs[i].interface);
 	}
 	st->seen_packets = s->board->streams[slot].received_packets;
-	st->owner = owner;
-	st->state = is_released ? STREAM_RELEASING : STREAM_OWNED;
-	owner->stream_count++;
+	return st;
 }
 
-void stream_adopt_again(struct stream *st, struct process *owner)
+static void adopt_owner(struct stream *st, struct process *owner, bool is_released)
 {
-	process_forget(st->owner, st->slot);
-	st->owner->stream_count--;
 	st->owner = owner;
 	owner->stream_count++;
-	st->state = STREAM_OWNED;
+	st->state = is_released ? STREAM_RELEASING : STREAM_OWNED;
+}
+
+void stream_adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
+		  const int fds_take[RULE_INPUTS_MAX], struct process *owner, bool is_released)
+{
+	adopt_owner(adopt(s, slot, rule, fds_take), owner, is_released);
+}
+
+void stream_adopt_expected(struct supervisor *s, uint32_t slot, const struct rule *rule,
+			   const int fds_take[RULE_INPUTS_MAX], struct process *next)
+{
+	struct stream *st = adopt(s, slot, rule, fds_take);
+
+	st->state = STREAM_RELEASING;
+	set_next(st, next);
+}
+
+/* Both relay it, as far as they know: packets come to one of them, and the other one may have some
+ * left. */
+static void adopt_second(struct stream *st, struct process *p)
+{
+	struct process *first = st->owner;
+
+	set_next(st, p);
+	if (rings_is_pointed(st->supervisor->rings, st, p))
+		return;
+	p->stream_count++;
+	st->owner = p;
+	set_next(st, first);
+	process_leave(first);
+}
+
+/* The earlier supervisor may have died while the stream moved: two workers have it then. */
+void stream_adopt_again(struct stream *st, struct process *p, bool is_released, bool is_expected)
+{
+	if (is_expected && !st->next) {
+		set_next(st, p);
+	} else if (!st->owner) {
+		adopt_owner(st, p, is_released);
+	} else if (is_released || is_expected) {
+		process_forget(p, st->slot);
+	} else if (st->state == STREAM_RELEASING) {
+		process_forget(st->owner, st->slot);
+		process_leave(st->owner);
+		adopt_owner(st, p, false);
+	} else if (st->supervisor->rings && !st->next) {
+		adopt_second(st, p);
+	} else {
+		process_forget(p, st->slot);
+	}
+}
+
+void stream_settle(struct stream *st)
+{
+	if (st->state == STREAM_RELEASING) {
+		stream_on_released(st);
+	} else if (st->state == STREAM_OWNED && st->next) {
+		struct process *next = st->next;
+
+		prepare(st, next);
+	} else if (st->state == STREAM_OWNED) {
+		/* The earlier supervisor may have begun to take it away. */
+		if (st->supervisor->rings)
+			own(st, st->owner);
+		if (!process_is_usable(st->owner))
+			stream_move(st, staff_place(st->supervisor));
+	}
 }
 
 static void replace_rule(struct stream *st, const struct rule *rule)
@@ -267,7 +478,7 @@ void stream_change(struct stream *st, const struct rule *rule)
 			     rule_input_is_same(&rule->inputs[i], &st->rule.inputs[i]);
 
 		if (!stays)
-			close_input(&st->inputs[i]);
+			shut_input(st, i);
 	}
 	replace_rule(st, rule);
 	for (unsigned i = 0; i < rule->input_count; i++)
@@ -282,8 +493,10 @@ void stream_end(struct stream *st)
 	enum stream_state was = st->state;
 
 	hashed_remove(&st->supervisor->by_name, &st->by_name);
+	for (unsigned i = 0; i < st->rule.input_count; i++)
+		rings_unpoint(st->supervisor->rings, st, i);
 	st->state = STREAM_LEAVING;
-	if (was == STREAM_OWNED)
+	if (was == STREAM_OWNED || was == STREAM_PREPARING)
 		order_release(st);
 	else if (was == STREAM_HOMELESS)
 		stream_free(st);

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "mcast/common/rule_conf.h"
 #include "mcast/core/balance.h"
+#include "mcast/relay/steer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,6 +19,8 @@
 #define ROUND_MS 1000
 /* Workers without a supervisor look for one five times a second. */
 #define ADOPT_MS 700
+/* Streams that are moved together wait for the kernel together. */
+#define TURN_MS 1
 /* Moves in one round: a stream rests while it is moved. */
 #define MOVES_MAX 4
 
@@ -68,6 +71,13 @@ int supervisor_apply(struct supervisor *s, const struct rule_batch *b, char ret_
 		return err;
 	for (size_t i = 0; i < b->count; i++)
 		carry_out(s, &b->changes[i]);
+	/* What came to a rule that is gone may be what another one gets now. */
+	for (size_t i = 0; s->rings && i < b->count; i++) {
+		struct stream *st = stream_find(s, b->changes[i].rule.name);
+
+		if (st)
+			stream_point_again(st);
+	}
 	note_feeding(s);
 	return 0;
 }
@@ -83,6 +93,21 @@ int supervisor_load(struct supervisor *s, const char *path, struct rule_batch *r
 	ruleset_diff(s->rules, wanted, ret_batch);
 	ruleset_free(wanted);
 	return supervisor_apply(s, ret_batch, ret_why);
+}
+
+static void on_turning(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	steer_settle();
+	list_for_each_safe(node, &s->streams)
+		stream_on_turned(container_of(node, struct stream, node));
+}
+
+void supervisor_turn_soon(struct supervisor *s)
+{
+	if (!uv_is_active((uv_handle_t *)&s->turning))
+		uv_timer_start(&s->turning, on_turning, TURN_MS, 0);
 }
 
 /* ---- loads ---- */
@@ -184,6 +209,7 @@ static void close_handles(struct supervisor *s)
 	for (size_t i = 0; i < 3; i++)
 		close_handle(&s->signals[i]);
 	close_handle(&s->tick);
+	close_handle(&s->turning);
 	close_handle(&s->links);
 	close_handle(&s->links_settle);
 	close_handle(&s->rendezvous);
@@ -209,6 +235,7 @@ void supervisor_end(struct supervisor *s, bool is_leaving)
 		return;
 	s->is_ending = true;
 	s->is_leaving = is_leaving;
+	uv_timer_stop(&s->turning);
 	if (is_leaving)
 		staff_leave(s);
 	else
@@ -226,6 +253,7 @@ static void clean_up(struct supervisor *s)
 	}
 	idmap_done(&s->by_name);
 	ruleset_free(s->rules);
+	rings_done(s->rings);
 	board_unmap(s->board);
 	close(s->board_fd);
 	close(s->links_fd);
@@ -306,8 +334,6 @@ static void adopt(struct supervisor *s)
 	while (clock_now_ns() < end_ns || is_somebody_new(s))
 		uv_run(&s->loop, UV_RUN_ONCE);
 	s->is_adopting = false;
-	staff_settle(s);
-	log_info("%zu rules were taken over", ruleset_count(s->rules));
 }
 
 static int make_board(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
@@ -338,7 +364,9 @@ static struct supervisor *supervisor_new(const struct options *options)
 	idmap_init(&s->by_name);
 	uv_loop_init(&s->loop);
 	uv_timer_init(&s->loop, &s->tick);
-	s->tick.data = s;
+	uv_timer_init(&s->loop, &s->turning);
+	s->tick.data = s->turning.data = s;
+	s->rings = options->is_packet ? rings_new(s) : NULL;
 	s->began_ns = s->measured_ns = clock_now_ns();
 	return s;
 }
@@ -375,8 +403,14 @@ static int begin(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
 	if (was_left)
 		adopt(s);
 	err = make_board(s, ret_why);
+	if (!err)
+		err = rings_open(s->rings, ret_why);
 	if (err)
 		return err;
+	if (was_left) {
+		staff_settle(s);
+		log_info("%zu rules were taken over", ruleset_count(s->rules));
+	}
 	err = links_watch(s);
 	if (err)
 		return fail_why(ret_why, "rtnetlink: %s", strerror(-err));

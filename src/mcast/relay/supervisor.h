@@ -9,6 +9,7 @@
 #include "mcast/common/board.h"
 #include "mcast/core/ruleset.h"
 #include "mcast/relay/options.h"
+#include "mcast/relay/rings.h"
 #include "mcast/relay/staff.h"
 #include "mcast/relay/stream.h"
 
@@ -38,6 +39,9 @@ struct supervisor {
 	struct stream *slots[BOARD_SLOTS_MAX];
 	uint32_t slot_hint;
 
+	struct rings *rings; /* NULL: packets come by UDP sockets */
+	uv_timer_t turning;  /* streams that move: supervisor_turn_soon */
+
 	struct list processes;
 	uint64_t seats;			    /* bit i: seat i is taken */
 	uint32_t deaths[BOARD_WORKERS_MAX]; /* by index */
@@ -62,6 +66,10 @@ int supervisor_apply(struct supervisor *s, const struct rule_batch *b, char ret_
 /* What differs between a file and the live rules; `ret_batch` is filled and applied. */
 int supervisor_load(struct supervisor *s, const char *path, struct rule_batch *ret_batch,
 		    char ret_why[WHY_BYTES_MAX]);
+
+/* Some stream's packets go elsewhere: when none is on the old way any more, those streams hear it
+ * (stream_on_turned). */
+void supervisor_turn_soon(struct supervisor *s);
 
 /* Ends it and all workers; or, leaving, the supervisor alone. */
 void supervisor_end(struct supervisor *s, bool is_leaving);

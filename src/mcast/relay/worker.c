@@ -11,6 +11,7 @@
 #include "mcast/relay/owned.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@
 #define MESSAGES_MAX 64
 /* How often a worker without supervisor looks for one. */
 #define ALONE_MS 200
+/* How long after the last one's end it may say that a stream's old owner is done. */
+#define EXPECT_MS 1000
 
 struct worker {
 	const struct worker_options *options;
@@ -34,12 +37,16 @@ struct worker {
 	struct own own;
 	struct senders senders;
 	struct list streams;
-	struct list owing; /* those that were let go, and the supervisor does not know */
+	struct list
+		owing; /* those that are to be let go, and the supervisor does not know it yet */
 	struct idmap by_slot;
 	int epoll_fd;
 	int channel;	      /* -1: the supervisor is gone */
-	uint64_t alone_ns;    /* when to look for another one */
+	uint64_t gone_ns;     /* since when it is, */
+	uint64_t alone_ns;    /* and when to look for another one */
 	struct list *telling; /* the next stream to tell it of; NULL: it knows all */
+	unsigned told;	      /* of what the receiver has to tell, before the streams */
+	uint64_t now_ns;      /* when this turn began */
 	bool is_ending;
 };
 
@@ -59,9 +66,10 @@ static int try_to_say(struct worker *w, json_t *body_take, const int *fds, size_
 static int say_hello(struct worker *w)
 {
 	return try_to_say(w,
-			  json_pack("{s:s, s:i, s:i, s:i, s:i}", "say", "hello", "format",
+			  json_pack("{s:s, s:i, s:i, s:i, s:i, s:s}", "say", "hello", "format",
 				    MESSAGE_FORMAT, "pid", (int)getpid(), "index",
-				    (int)w->options->index, "seat", (int)w->options->seat),
+				    (int)w->options->index, "seat", (int)w->options->seat, "rx",
+				    w->options->rx->name),
 			  &w->options->board, 1);
 }
 
@@ -77,29 +85,31 @@ static int say_have(struct worker *w, const struct owned *o)
 		inputs |= 1 << i;
 	}
 	return try_to_say(w,
-			  json_pack("{s:s, s:i, s:o, s:i, s:b}", "say", "have", "slot",
+			  json_pack("{s:s, s:i, s:o, s:i, s:b, s:b}", "say", "have", "slot",
 				    (int)o->slot, "rule", rule_to_json(&o->rule), "inputs", inputs,
-				    "released", o->is_released),
+				    "released", o->is_released, "expected", o->is_expected),
 			  fds, count);
 }
 
-/* Of streams that were let go, as fast as the supervisor hears it. */
-static void tell_of_releases(struct worker *w)
+/* What the receiver has. False: not all was told. */
+static bool tell_of_receiver(struct worker *w)
 {
-	while (!list_is_empty(&w->owing)) {
-		struct owned *o = list_first(&w->owing, struct owned, owing_node);
+	int fds[MESSAGE_FDS_MAX];
+	json_t *body;
 
-		if (try_to_say(w,
-			       json_pack("{s:s, s:i}", "say", "released", "slot", (int)o->slot),
-			       NULL, 0) < 0)
-			return;
-		list_remove(&o->owing_node);
+	while (w->receiver->ops->tell(w->receiver, w->told, &body, fds)) {
+		if (try_to_say(w, body, fds, MESSAGE_FDS_MAX) < 0)
+			return false;
+		w->told++;
 	}
+	return true;
 }
 
 /* A new supervisor is told of all streams, some in each turn, so that they go on meanwhile. */
 static void tell(struct worker *w)
 {
+	if (w->telling && !tell_of_receiver(w))
+		return;
 	for (int i = 0; i < MESSAGES_MAX && w->telling; i++) {
 		struct list *next = w->telling->next;
 
@@ -117,20 +127,18 @@ static void tell(struct worker *w)
 
 static void watch(struct worker *w, struct owned *o)
 {
-	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &o->inputs[i]};
-
-		if (o->inputs[i].fd >= 0)
-			epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, o->inputs[i].fd, &event);
+	for (unsigned i = 0; i < o->rule.input_count; i++) {
+		if (o->is_expected)
+			w->receiver->ops->expect(w->receiver, &o->inputs[i]);
+		else
+			w->receiver->ops->watch(w->receiver, &o->inputs[i]);
 	}
 }
 
-/* The sockets live on elsewhere, so that closing ours does not do it. */
 static void unwatch(struct worker *w, struct owned *o)
 {
-	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
-		if (o->inputs[i].fd >= 0)
-			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, o->inputs[i].fd, NULL);
+	for (unsigned i = 0; i < o->rule.input_count; i++)
+		w->receiver->ops->unwatch(w->receiver, &o->inputs[i]);
 }
 
 static void forget(struct worker *w, uint32_t slot)
@@ -149,6 +157,7 @@ static void forget(struct worker *w, uint32_t slot)
 
 static void take_inputs(struct owned *o, struct message *m)
 {
+	const json_t *interfaces = json_object_get(m->body, "interfaces");
 	uint32_t inputs = message_number(m, "inputs");
 	size_t taken = 0;
 
@@ -156,13 +165,15 @@ static void take_inputs(struct owned *o, struct message *m)
 		if (!(inputs & 1u << i))
 			continue;
 		o->inputs[i].fd = m->fds[taken];
+		o->inputs[i].interface =
+			(unsigned)json_integer_value(json_array_get(interfaces, i));
 		m->fds[taken++] = -1;
 	}
 }
 
-static void own(struct worker *w, struct message *m)
+/* Its own, or NULL when the supervisor speaks nonsense. */
+static struct owned *owned_from(struct worker *w, uint32_t slot, struct message *m)
 {
-	uint32_t slot = message_number(m, "slot");
 	struct rule rule = {0};
 	char why[WHY_BYTES_MAX];
 	struct owned *o;
@@ -170,27 +181,123 @@ static void own(struct worker *w, struct message *m)
 	if (slot >= BOARD_SLOTS_MAX ||
 	    rule_from_json(json_object_get(m->body, "rule"), &rule, why) < 0) {
 		log_error("the supervisor speaks of a rule that is none");
-		return;
+		return NULL;
 	}
-	forget(w, slot);
 	o = owned_new(slot, &rule, &w->senders, &w->board->streams[slot]);
 	take_inputs(o, m);
+	return o;
+}
+
+static void enter(struct worker *w, struct owned *o)
+{
 	list_push_back(&w->streams, &o->node);
-	idmap_put(&w->by_slot, slot + 1, o);
+	idmap_put(&w->by_slot, o->slot + 1, o);
 	watch(w, o);
 }
 
+/* What is there already stays: only its state changes. */
+static void expect(struct worker *w, struct message *m)
+{
+	uint32_t slot = message_number(m, "slot");
+	struct owned *o;
+
+	if (idmap_get(&w->by_slot, slot + 1))
+		return;
+	o = owned_from(w, slot, m);
+	if (!o)
+		return;
+	o->is_expected = true;
+	enter(w, o);
+}
+
+static void own(struct worker *w, struct message *m)
+{
+	uint32_t slot = message_number(m, "slot");
+	struct owned *o = owned_from(w, slot, m), *old = idmap_get(&w->by_slot, slot + 1);
+	struct park park = {0};
+
+	if (!o)
+		return;
+	if (old) {
+		park = old->park;
+		old->park = (struct park){0};
+		forget(w, slot);
+	}
+	enter(w, o);
+	owned_unpark(o, &park, w->now_ns);
+	senders_flush(&w->senders, w->now_ns);
+	park_done(&park);
+}
+
+/* It is soon: what has come until now is sent first. */
 static void release(struct worker *w, uint32_t slot)
 {
 	struct owned *o = idmap_get(&w->by_slot, slot + 1);
 
-	if (!o)
+	if (!o || list_is_linked(&o->owing_node))
 		return;
+	for (unsigned i = 0; i < o->rule.input_count && !o->is_released; i++)
+		w->receiver->ops->release(w->receiver, &o->inputs[i]);
+	list_push_back(&w->owing, &o->owing_node);
+}
+
+static bool is_drained(const struct worker *w, const struct owned *o)
+{
+	for (unsigned i = 0; i < o->rule.input_count && !o->is_released; i++)
+		if (!w->receiver->ops->is_drained(w->receiver, &o->inputs[i]))
+			return false;
+	return true;
+}
+
+static void let_go(struct worker *w, struct owned *o)
+{
 	if (!o->is_released)
 		unwatch(w, o);
 	o->is_released = true;
-	list_remove(&o->owing_node);
-	list_push_back(&w->owing, &o->owing_node);
+}
+
+/* Of those of which all has been sent, as fast as the supervisor hears it. */
+static void tell_of_releases(struct worker *w)
+{
+	list_for_each_safe(node, &w->owing) {
+		struct owned *o = container_of(node, struct owned, owing_node);
+
+		if (!is_drained(w, o))
+			continue;
+		let_go(w, o);
+		if (try_to_say(w, json_pack("{s:s, s:i}", "say", "released", "slot", (int)o->slot),
+			       NULL, 0) < 0)
+			return;
+		list_remove(&o->owing_node);
+	}
+}
+
+/* The next supervisor is told what they are. */
+static void stop_owing(struct worker *w)
+{
+	list_for_each_safe(node, &w->owing) {
+		struct owned *o = container_of(node, struct owned, owing_node);
+
+		if (is_drained(w, o))
+			let_go(w, o);
+		list_remove(&o->owing_node);
+	}
+}
+
+/* Nobody will say when the old owner is done, which takes some milliseconds. */
+static void stop_expecting(struct worker *w)
+{
+	list_for_each(node, &w->streams) {
+		struct owned *o = container_of(node, struct owned, node);
+
+		if (!o->is_expected)
+			continue;
+		o->is_expected = false;
+		watch(w, o);
+		owned_unpark(o, &o->park, w->now_ns);
+		senders_flush(&w->senders, w->now_ns);
+		park_done(&o->park);
+	}
 }
 
 static void obey(struct worker *w, struct message *m)
@@ -201,12 +308,16 @@ static void obey(struct worker *w, struct message *m)
 		return;
 	if (strcmp(what, "own") == 0)
 		own(w, m);
+	else if (strcmp(what, "expect") == 0)
+		expect(w, m);
 	else if (strcmp(what, "release") == 0)
 		release(w, message_number(m, "slot"));
 	else if (strcmp(what, "forget") == 0)
 		forget(w, message_number(m, "slot"));
 	else if (strcmp(what, "end") == 0)
 		w->is_ending = true;
+	else
+		w->receiver->ops->hear(w->receiver, what, m);
 	w->counters->streams = w->by_slot.count;
 }
 
@@ -218,14 +329,14 @@ static void on_supervisor_gone(struct worker *w)
 	close(w->channel);
 	w->channel = -1;
 	w->telling = NULL;
-	while (!list_is_empty(&w->owing)) /* the next one is told that they are */
-		list_remove(w->owing.next);
+	stop_owing(w);
 	w->alone_ns = 0;
+	w->gone_ns = w->now_ns;
 }
 
-static void listen_to(struct worker *w)
+static void listen_to(struct worker *w, int messages_max)
 {
-	for (int i = 0; i < MESSAGES_MAX && !w->is_ending; i++) {
+	for (int i = 0; i < messages_max && !w->is_ending; i++) {
 		struct message m;
 		int err = message_receive(w->channel, &m);
 
@@ -269,6 +380,7 @@ static void look_for_supervisor(struct worker *w, uint64_t now_ns)
 	}
 	w->channel = fd;
 	watch_channel(w);
+	w->told = 0;
 	if (say_hello(w) == 0)
 		w->telling = w->streams.next;
 }
@@ -278,15 +390,25 @@ static void look_for_supervisor(struct worker *w, uint64_t now_ns)
 static void flush(struct worker *w, uint64_t now_ns)
 {
 	senders_flush(&w->senders, now_ns);
-	receiver_reset(w->receiver);
+	w->receiver->ops->reset(w->receiver);
 }
 
-static void relay(struct worker *w, struct owned_input *in, uint64_t now_ns)
+static void on_arrivals(void *user, struct receive_input *in, struct arrival *arrivals,
+			unsigned count, uint32_t lost)
 {
-	if (owned_relay(in, w->receiver, now_ns))
+	struct worker *w = user;
+	struct owned *o = owned_of(in);
+
+	o->counters->queue_drops += lost;
+	owned_relay(o, in, arrivals, count, w->now_ns);
+}
+
+static void relay(struct worker *w, void *readable)
+{
+	if (w->receiver->ops->take(w->receiver, readable))
 		return;
-	flush(w, now_ns);
-	owned_relay(in, w->receiver, now_ns);
+	flush(w, w->now_ns);
+	w->receiver->ops->take(w->receiver, readable);
 }
 
 static int patience_ms(const struct worker *w)
@@ -296,30 +418,43 @@ static int patience_ms(const struct worker *w)
 	return w->channel < 0 ? ALONE_MS : -1;
 }
 
+static void on_alone(struct worker *w)
+{
+	if (w->now_ns - w->gone_ns > EXPECT_MS * NS_PER_MS)
+		stop_expecting(w);
+	look_for_supervisor(w, w->now_ns);
+}
+
+static void hear(struct worker *w, bool is_spoken_to)
+{
+	if (w->channel >= 0 && w->receiver->ops->is_puzzled(w->receiver))
+		listen_to(w, INT_MAX);
+	else if (is_spoken_to)
+		listen_to(w, MESSAGES_MAX);
+	if (w->channel < 0)
+		on_alone(w);
+	tell(w);
+	tell_of_releases(w);
+}
+
 /* What the supervisor says may free a stream that is among the events: it is heard last. */
 static void turn(struct worker *w)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int n = epoll_wait(w->epoll_fd, events, EVENTS_MAX, patience_ms(w));
-	uint64_t now_ns = clock_now_ns();
 	bool is_spoken_to = false;
 
-	w->senders.now_ns = now_ns;
+	w->now_ns = w->senders.now_ns = clock_now_ns();
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr)
-			relay(w, events[i].data.ptr, now_ns);
+			relay(w, events[i].data.ptr);
 		else
 			is_spoken_to = true;
 	}
-	flush(w, now_ns);
-	if (is_spoken_to)
-		listen_to(w);
-	if (w->channel < 0)
-		look_for_supervisor(w, now_ns);
-	tell(w);
-	tell_of_releases(w);
+	flush(w, w->now_ns);
+	hear(w, is_spoken_to);
 	w->counters->turns++;
-	w->counters->busy_ns += clock_now_ns() - now_ns;
+	w->counters->busy_ns += clock_now_ns() - w->now_ns;
 }
 
 static void clean_up(struct worker *w)
@@ -329,11 +464,22 @@ static void clean_up(struct worker *w)
 	idmap_done(&w->by_slot);
 	senders_done(&w->senders);
 	own_done(&w->own);
-	receiver_free(w->receiver);
+	w->receiver->ops->close(w->receiver);
 	close(w->epoll_fd);
 	if (w->channel >= 0)
 		close(w->channel);
 	board_unmap(w->board);
+}
+
+static void open_receiver(struct worker *w)
+{
+	struct receive_setting with = {.epoll_fd = w->epoll_fd,
+				       .board = w->board,
+				       .seat = w->options->seat,
+				       .on_arrivals = on_arrivals,
+				       .user = w};
+
+	w->receiver = w->options->rx->open(&with);
 }
 
 enum exit_code worker_run(const struct worker_options *options)
@@ -353,7 +499,7 @@ enum exit_code worker_run(const struct worker_options *options)
 	w.counters = &w.board->workers[options->seat];
 	board_clear_seat(w.board, options->seat);
 	w.counters->pid = getpid();
-	w.receiver = receiver_new();
+	open_receiver(&w);
 	own_init(&w.own, w.board, options->seat);
 	senders_init(&w.senders, &w.own);
 	list_init(&w.streams);

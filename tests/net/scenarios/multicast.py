@@ -240,12 +240,6 @@ def redundant_inputs(lab, match, *options):
     rule = place.rule(match=match)
     rule["inputs"].append({**rule["inputs"][0], "interface": second.b_device})
     relay.add(rule)
-    # Every fifth packet is missing at one input, every seventh at the other.
-    for device, every in ((place.input, 5), (second.b_device, 7)):
-        place.node.output(["nft", f"add table netdev t{every}; add chain netdev t{every} c "
-                           f"{{ type filter hook ingress device {device} priority 0; }}; "
-                           f"add rule netdev t{every} c udp dport {IN_PORT} "
-                           f"numgen inc mod {every} == 0 drop"])
     sink = place.sink(1, COUNT, "--idle", "2s", *options)
     copy(place, second, options)
     total = result(sink)["total"]
@@ -254,10 +248,18 @@ def redundant_inputs(lab, match, *options):
 
 
 def copy(place, second, options):
-    """One generator's packets leave by both ways: the kernel duplicates them."""
-    place.source.output(["nft", "add table netdev both; add chain netdev both c "
-                         f"{{ type filter hook egress device {place.source_device} priority 0; }}; "
-                         f"add rule netdev both c udp dport {IN_PORT} dup to {second.a_device}"])
+    """One generator's packets leave by both ways: the kernel duplicates them. Every fifth is lost
+    by one of them, every seventh by the other, at the sender: packet sockets would see what is
+    dropped where it comes in, and the sender would send again what is dropped where it leaves."""
+    place.source.ip("link add nowhere type bridge", "link set nowhere up")
+    udp = f"udp dport {IN_PORT}"
+    hook = "type filter hook egress device"
+    place.source.output(["nft", "add table netdev both; add chain netdev both one "
+                         f"{{ {hook} {place.source_device} priority 0; }}; "
+                         f"add rule netdev both one {udp} dup to {second.a_device}; "
+                         f"add rule netdev both one {udp} numgen inc mod 5 == 0 fwd to nowhere; "
+                         f"add chain netdev both two {{ {hook} {second.a_device} priority 0; }}; "
+                         f"add rule netdev both two {udp} numgen inc mod 7 == 0 fwd to nowhere"])
     place.generate(1, COUNT, 1000, *options).succeed()
 
 
@@ -404,6 +406,61 @@ def own_packets(lab):
     expect_exact(sink)
 
 
+def own_output(lab):
+    """What is sent to a bridge leaves by it, and is taken in by a rule for it once."""
+    place = Place(lab, is_bridged=True)
+    relay = Relay(lab, place.node)
+    relay.add(place.rule())
+    relay.add({"name": "chained", "inputs": [{"interface": place.output, "group": OUT_GROUP,
+                                              "port": OUT_PORT}],
+               "outputs": [{"address": OUT_GROUP, "port": 7000, "interface": place.output}]})
+    sinks = [place.sink(1, COUNT), place.sink(1, COUNT, port=7000, name="second")]
+    place.generate(1, COUNT, 1000).succeed()
+    for sink in sinks:
+        expect_exact(sink)
+    expect_equal(relay.end(), (2 * COUNT, 2 * COUNT), "packets matched and sent")
+
+
+def reverse_path(lab):
+    """A strict reverse path filter drops packets before UDP sees them; packet sockets see them."""
+    place = Place(lab)
+    place.node.set(f"net/ipv4/conf/{place.input}/rp_filter", "1")
+    place.node.ip(f"route add {place.near.a_ip}/32 dev {place.output}")
+    relay = Relay(lab, place.node, name="sockets")
+    relay.add(place.rule())
+    place.generate(1, 100, 500).succeed()
+    expect_equal(relay.end(), (0, 0), "packets that UDP sockets have got")
+    relay = Relay(lab, place.node, options=("--rx", "packet"))
+    relay.add(place.rule())
+    sink = place.sink(1, COUNT)
+    place.generate(1, COUNT, 1000, name="again").succeed()
+    expect_exact(sink)
+    expect_equal(relay.end(), (COUNT, COUNT), "packets that packet sockets have got")
+
+
+def fragments(lab):
+    """Longer than the link takes, IPv4: whole again before it is relayed."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+    relay.add(place.rule())
+    sink = place.sink(1, COUNT)
+    place.generate(1, COUNT, 200, size=4000).succeed()
+    expect_exact(sink)
+    expect_equal(relay.end(), (COUNT, COUNT), "packets matched and sent")
+
+
+def link_flaps(lab):
+    """The input goes down and comes up: what comes then is relayed."""
+    place, relay = start(lab)
+    place.node.ip(f"link set {place.input} down", f"link set {place.input} up")
+    wait_for(lambda: "LOWER_UP" in place.node.output(["ip", "link", "show", place.input]),
+             "the link is up")
+    sink = place.sink(STREAMS, COUNT)
+    place.generate(STREAMS, COUNT, RATE).succeed()
+    expect_exact(sink)
+    relay.end()
+
+
 def metrics(lab):
     place, relay = start(lab, streams=1)
     sink = place.sink(1, 100)
@@ -422,8 +479,14 @@ def metrics(lab):
     expect(second.returncode == 2, "a second relay at the same socket ends")
 
 
+def by_packets(lab, run, *arguments):
+    """The same, by the other receive path."""
+    lab.relay_options = ("--rx", "packet")
+    run(lab, *arguments)
+
+
 ACTS = (move_all, restart_workers, add_and_remove, detach, kill_supervisor)
-SCENARIOS = [
+EITHER = [
     Scenario("exactly_once", exactly_once, (False,)),
     Scenario("bridges", exactly_once, (True,)),
     Scenario("bursts", exactly_once, (True, "--burst", "8")),
@@ -441,5 +504,14 @@ SCENARIOS = [
     Scenario("many_rules", many_rules, limit_s=120),
     Scenario("bad_clients", bad_clients),
     Scenario("own_packets", own_packets),
+    Scenario("own_output", own_output),
+    Scenario("fragments", fragments),
+    Scenario("link_flaps", link_flaps),
     Scenario("metrics", metrics),
+]
+SCENARIOS = [
+    *EITHER,
+    *(one._replace(name=f"packet_{one.name}", run=by_packets,
+                   arguments=(one.run, *one.arguments)) for one in EITHER),
+    Scenario("reverse_path", reverse_path),
 ]

@@ -1,0 +1,45 @@
+/* The packet sockets of all interfaces, as the supervisor has them: a ring for each interface and
+ * each seat that has had a stream of it, and the map that says which stream goes to which (ring.h,
+ * steer.h). Where packets come by UDP sockets there is none of this: NULL, for which all does
+ * nothing. */
+#ifndef RELAY_RINGS_H
+#define RELAY_RINGS_H
+
+#include "mcast/common/board.h"
+#include "mcast/relay/message.h"
+
+#include <stdbool.h>
+
+struct rings;
+struct stream;
+struct process;
+struct supervisor;
+
+struct rings *rings_new(struct supervisor *s);
+/* After all was adopted that there is. 0, or a negative errno with the reason. */
+int rings_open(struct rings *r, char ret_why[WHY_BYTES_MAX]);
+void rings_done(struct rings *r);
+
+/* What a worker of an earlier supervisor has. */
+void rings_adopt(struct rings *r, struct message *m);
+/* A new process is told of all rings; and, when it knows its streams, to begin. */
+void rings_tell(struct rings *r, struct process *p);
+void rings_begin(struct rings *r, struct process *p);
+/* Those of interfaces that are gone are no more. */
+void rings_look(struct rings *r);
+
+/* A process is about to be told of a stream: it gets the rings that it needs. */
+void rings_reach(struct rings *r, const struct stream *st, struct process *p);
+/* It has them; not so when the interface was down, and this kernel wants it up (before 6.12). */
+bool rings_have(const struct rings *r, const struct stream *st, const struct process *p);
+/* It was told, and what comes for the stream goes there from now on. */
+void rings_point(struct rings *r, const struct stream *st, const struct process *p);
+/* So it is, for all inputs that are open. */
+bool rings_is_pointed(const struct rings *r, const struct stream *st, const struct process *p);
+/* What comes for this input goes nowhere. */
+void rings_unpoint(struct rings *r, const struct stream *st, unsigned input);
+
+/* Adds what those of a seat have counted, or (BOARD_WORKERS_MAX) all. */
+void rings_add(const struct rings *r, uint32_t seat, struct board_ring *sum);
+
+#endif
