@@ -4,6 +4,7 @@
 #include "common/base/limits.h"
 #include "common/base/version.h"
 #include "common/conf/conf.h"
+#include "common/conf/option.h"
 #include "common/io/table.h"
 #include "controller/call.h"
 #include "controller/operation.h"
@@ -102,10 +103,7 @@ static enum exit_code parse_command(int argc, char **argv, struct command *ret)
 			printf("mpp_controller %s\n", MPP_VERSION);
 			return EXIT_DONE;
 		default:
-			return fail_exit(
-				"option \"%s\": not known, or its value is missing or one too "
-				"many; --help tells more",
-				argv[optind - 1]);
+			return option_unknown(argv[optind - 1]);
 		}
 	}
 	ret->timeout_ms = (uint32_t)timeout_ms;

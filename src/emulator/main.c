@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/version.h"
 #include "common/conf/conf.h"
+#include "common/conf/option.h"
 #include "emulator/control.h"
 #include "emulator/execute.h"
 #include "emulator/report.h"
@@ -108,10 +109,7 @@ static enum exit_code parse(int argc, char **argv, struct options *ret, bool *re
 			*ret_is_over = true;
 			return EXIT_DONE;
 		default:
-			return fail_exit(
-				"option \"%s\": not known, or its value is missing or one too "
-				"many; --help tells more",
-				argv[optind - 1]);
+			return option_unknown(argv[optind - 1]);
 		}
 	}
 	if (optind < argc)

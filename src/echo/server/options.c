@@ -2,7 +2,7 @@
 #include "echo/server/options.h"
 
 #include "common/base/version.h"
-#include "common/conf/conf.h"
+#include "common/conf/option.h"
 #include "echo/server/model.h"
 #include "echo/server/supervisor.h"
 
@@ -55,15 +55,6 @@ static enum exit_code parse_model(const char *name, struct options *ret)
 	return fail_exit("--model \"%s\": expected %s", name, names);
 }
 
-static enum exit_code parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
-				   uint64_t *ret)
-{
-	if (parse_u64(text, min, max, ret) == 0)
-		return EXIT_DONE;
-	return fail_exit("--%s \"%s\": expected a whole number from %llu to %llu", option, text,
-			 (unsigned long long)min, (unsigned long long)max);
-}
-
 /* One option with its value; `c` is its short name. */
 static enum exit_code parse_option(int c, struct options *ret)
 {
@@ -77,22 +68,22 @@ static enum exit_code parse_option(int c, struct options *ret)
 		ret->host = optarg;
 		break;
 	case 'p':
-		code = parse_number("port", optarg, 0, UINT16_MAX, &number);
+		code = option_count("port", optarg, 0, UINT16_MAX, &number);
 		ret->port = (uint16_t)number;
 		break;
 	case 'w':
-		code = parse_number("workers", optarg, 1, WORKERS_LIMIT, &number);
+		code = option_count("workers", optarg, 1, WORKERS_LIMIT, &number);
 		ret->workers = (unsigned)number;
 		break;
 	case 'b':
-		code = parse_number("backlog", optarg, 1, BACKLOG_MAX, &number);
+		code = option_count("backlog", optarg, 1, BACKLOG_MAX, &number);
 		ret->backlog = (int)number;
 		break;
 	case 'j':
 		ret->is_json = true;
 		break;
 	case 'r':
-		code = parse_number("report", optarg, 1, REPORT_S_MAX, &number);
+		code = option_count("report", optarg, 1, REPORT_S_MAX, &number);
 		ret->report_s = (unsigned)number;
 		break;
 	}
@@ -144,9 +135,7 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret, bool *r
 			return EXIT_DONE;
 		}
 		if (c == '?')
-			return fail_exit("option \"%s\": not known, or its value is missing or one "
-					 "too many; --help tells more",
-					 argv[optind - 1]);
+			return option_unknown(argv[optind - 1]);
 		code = parse_option(c, ret);
 	}
 	return code == EXIT_DONE ? check_whole(argc, argv, ret) : code;

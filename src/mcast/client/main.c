@@ -2,6 +2,7 @@
  * 1: the relay said no; 2: wrong usage, or the relay could not be reached. */
 #include "common/base/fail.h"
 #include "common/base/version.h"
+#include "common/conf/option.h"
 #include "common/conf/parse.h"
 #include "common/io/table.h"
 #include "mcast/client/batch.h"
@@ -98,10 +99,7 @@ static enum exit_code parse(int argc, char **argv, struct options *ret)
 			printf("control_client %s\n", MPP_VERSION);
 			return EXIT_DONE;
 		default:
-			return fail_exit(
-				"option \"%s\": not known, or its value is missing or one too "
-				"many; --help tells more",
-				argv[optind - 1]);
+			return option_unknown(argv[optind - 1]);
 		}
 	}
 	ret->timeout_ms = (uint32_t)timeout_ms;

@@ -40,7 +40,7 @@ bool rule_input_is_same(const struct rule_input *a, const struct rule_input *b)
 	       a->port == b->port && ip_is_same(&a->source, &b->source);
 }
 
-static bool output_is_same(const struct rule_output *a, const struct rule_output *b)
+bool rule_output_is_same(const struct rule_output *a, const struct rule_output *b)
 {
 	return ip_is_same(&a->address, &b->address) && a->port == b->port &&
 	       strcmp(a->interface, b->interface) == 0 && a->ttl == b->ttl &&
@@ -56,9 +56,16 @@ bool rule_is_same(const struct rule *a, const struct rule *b)
 		if (!rule_input_is_same(&a->inputs[i], &b->inputs[i]))
 			return false;
 	for (size_t i = 0; i < a->output_count; i++)
-		if (!output_is_same(&a->outputs[i], &b->outputs[i]))
+		if (!rule_output_is_same(&a->outputs[i], &b->outputs[i]))
 			return false;
 	return true;
+}
+
+uint64_t rule_name_hash(const char *name)
+{
+	static const uint64_t key[2] = {0};
+
+	return siphash(key, name, strnlen(name, RULE_NAME_MAX));
 }
 
 void rule_name_default(const struct rule *r, char ret_name[RULE_NAME_MAX])

@@ -50,12 +50,16 @@ struct rule {
 void rule_copy(const struct rule *from, struct rule *ret);
 void rule_done(struct rule *r);
 bool rule_is_same(const struct rule *a, const struct rule *b);
+bool rule_output_is_same(const struct rule_output *a, const struct rule_output *b);
 bool rule_input_is_same(const struct rule_input *a, const struct rule_input *b);
 
 /* What it is called without a name, by its first input: "239.1.1.1:5001@br0", with "10.0.0.9/"
  * before it for SSM; IPv6 in brackets, "[ff3e::1]:5001@br0". What is too long ends with a hash of
  * what was cut, "~" and 16 digits, so that different inputs keep different names. */
 void rule_name_default(const struct rule *r, char ret_name[RULE_NAME_MAX]);
+
+/* For hashed.h. The operators choose the names, so the key is no secret. */
+uint64_t rule_name_hash(const char *name);
 
 /* The name of a match, "none" "rtp" "content"; parse: 0 or -EINVAL. */
 const char *rule_match_name(enum rule_match m);

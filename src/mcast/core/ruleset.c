@@ -46,13 +46,6 @@ struct ruleset *ruleset_new(void)
 	return s;
 }
 
-static uint64_t name_hash(const char *name)
-{
-	static const uint64_t key[2] = {0};
-
-	return siphash(key, name, strnlen(name, RULE_NAME_MAX));
-}
-
 static uint64_t input_hash(const struct rule_input *in)
 {
 	struct place p = place_of_input(in);
@@ -63,7 +56,7 @@ static uint64_t input_hash(const struct rule_input *in)
 
 static struct entry *find(const struct ruleset *s, const char *name)
 {
-	struct hashed *h = hashed_first(&s->names, name_hash(name));
+	struct hashed *h = hashed_first(&s->names, rule_name_hash(name));
 
 	for (; h; h = h->next) {
 		struct entry *e = container_of(h, struct entry, by_name);
@@ -126,7 +119,7 @@ static void put(struct ruleset *s, struct entry *e)
 {
 	s->slots[e->slot] = e;
 	s->count++;
-	hashed_put(&s->names, &e->by_name, name_hash(e->rule.name));
+	hashed_put(&s->names, &e->by_name, rule_name_hash(e->rule.name));
 	for (size_t i = 0; i < e->rule.input_count; i++) {
 		const struct rule_input *in = &e->rule.inputs[i];
 

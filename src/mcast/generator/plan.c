@@ -2,9 +2,9 @@
 #include "mcast/generator/plan.h"
 
 #include "common/base/version.h"
+#include "common/conf/option.h"
 #include "common/conf/parse.h"
 #include "mcast/generator/pace.h"
-#include "mcast/traffic/option.h"
 #include "mcast/traffic/payload.h"
 
 #include <getopt.h>

@@ -2,7 +2,7 @@
 #include "mcast/relay/options.h"
 
 #include "common/base/version.h"
-#include "common/conf/conf.h"
+#include "common/conf/option.h"
 #include "common/conf/parse.h"
 #include "mcast/common/board.h"
 #include "mcast/relay/receive.h"
@@ -40,15 +40,6 @@ static void print_help(void)
 	     "Ends at SIGTERM or SIGINT, with the sums of all counters on standard output.");
 }
 
-static enum exit_code parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
-				   uint64_t *ret)
-{
-	if (parse_u64(text, min, max, ret) == 0)
-		return EXIT_DONE;
-	return fail_exit("--%s \"%s\": expected a whole number from %llu to %llu", option, text,
-			 (unsigned long long)min, (unsigned long long)max);
-}
-
 static enum exit_code parse_buffer(const char *text, struct options *ret)
 {
 	uint64_t bytes;
@@ -74,19 +65,19 @@ static enum exit_code parse_worker_option(int c, struct worker_options *ret)
 
 	switch (c) {
 	case 'w':
-		code = parse_number("channel", optarg, 0, INT32_MAX, &number);
+		code = option_count("channel", optarg, 0, INT32_MAX, &number);
 		ret->channel = (int)number;
 		break;
 	case 'B':
-		code = parse_number("board", optarg, 0, INT32_MAX, &number);
+		code = option_count("board", optarg, 0, INT32_MAX, &number);
 		ret->board = (int)number;
 		break;
 	case 'i':
-		code = parse_number("index", optarg, 0, BOARD_WORKERS_MAX - 1, &number);
+		code = option_count("index", optarg, 0, BOARD_WORKERS_MAX - 1, &number);
 		ret->index = (uint32_t)number;
 		break;
 	case 'S':
-		code = parse_number("seat", optarg, 0, BOARD_WORKERS_MAX - 1, &number);
+		code = option_count("seat", optarg, 0, BOARD_WORKERS_MAX - 1, &number);
 		ret->seat = (uint32_t)number;
 		break;
 	case 'R':
@@ -104,7 +95,7 @@ static enum exit_code parse_option(int c, struct options *ret)
 	switch (c) {
 	case 'n':
 		/* Each may be replaced while its streams are moved: two seats for each. */
-		code = parse_number("num-workers", optarg, 1, BOARD_WORKERS_MAX / 2, &number);
+		code = option_count("num-workers", optarg, 1, BOARD_WORKERS_MAX / 2, &number);
 		ret->worker_count = (uint32_t)number;
 		break;
 	case 's':
@@ -203,9 +194,7 @@ enum exit_code options_parse(int argc, char **argv, struct options *ret, bool *r
 			return EXIT_DONE;
 		}
 		if (c == '?')
-			return fail_exit("option \"%s\": not known, or its value is missing or one "
-					 "too many; --help tells more",
-					 argv[optind - 1]);
+			return option_unknown(argv[optind - 1]);
 		code = parse_option(c, ret);
 	}
 	return code == EXIT_DONE ? parse_role(argc, argv, ret) : code;

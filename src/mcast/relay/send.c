@@ -140,13 +140,6 @@ static struct rule_output kind_of(const struct rule_output *to)
 	return kind;
 }
 
-static bool is_same_kind(const struct rule_output *a, const struct rule_output *b)
-{
-	return ip_is_same(&a->address, &b->address) && a->port == b->port &&
-	       strcmp(a->interface, b->interface) == 0 && a->ttl == b->ttl &&
-	       ip_is_same(&a->source, &b->source);
-}
-
 static struct sender *sender_new(struct senders *all, const struct rule_output *kind)
 {
 	struct sender *s = calloc(1, sizeof(*s));
@@ -166,7 +159,7 @@ static struct sender *sender_for(struct senders *all, const struct rule_output *
 	list_for_each(node, &all->all) {
 		struct sender *s = container_of(node, struct sender, all_node);
 
-		if (is_same_kind(&s->kind, kind))
+		if (rule_output_is_same(&s->kind, kind))
 			return s;
 	}
 	return sender_new(all, kind);

@@ -14,19 +14,9 @@
 
 /* ---- by name ---- */
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *name)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
-	return hash;
-}
-
 struct stream *stream_find(const struct supervisor *s, const char *name)
 {
-	struct hashed *h = hashed_first(&s->by_name, hash_of(name));
+	struct hashed *h = hashed_first(&s->by_name, rule_name_hash(name));
 
 	for (; h; h = h->next) {
 		struct stream *st = container_of(h, struct stream, by_name);
@@ -342,7 +332,7 @@ static struct stream *stream_at(struct supervisor *s, uint32_t slot, const struc
 		st->inputs[i].fd = -1;
 	list_push_back(&s->streams, &st->node);
 	s->slots[slot] = st;
-	hashed_put(&s->by_name, &st->by_name, hash_of(rule->name));
+	hashed_put(&s->by_name, &st->by_name, rule_name_hash(rule->name));
 	return st;
 }
 

@@ -2,8 +2,8 @@
 #include "mcast/sink/plan.h"
 
 #include "common/base/version.h"
+#include "common/conf/option.h"
 #include "common/conf/parse.h"
-#include "mcast/traffic/option.h"
 #include "mcast/traffic/payload.h"
 
 #include <getopt.h>

@@ -2,7 +2,7 @@
 #include "mcast/traffic/streams.h"
 
 #include "common/conf/conf.h"
-#include "mcast/traffic/option.h"
+#include "common/conf/option.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

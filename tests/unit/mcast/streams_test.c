@@ -1,4 +1,4 @@
-/* with: src/mcast/traffic/streams.c src/mcast/traffic/option.c src/mcast/core/ip.c */
+/* with: src/mcast/traffic/streams.c src/mcast/core/ip.c */
 /* Groups and ports of several streams: steps, carries, and where they end. */
 #include "mcast/traffic/streams.h"
 

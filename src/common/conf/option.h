@@ -1,7 +1,7 @@
 /* Values of options, or one line that says which option, what it was given, and what was expected.
  */
-#ifndef TRAFFIC_OPTION_H
-#define TRAFFIC_OPTION_H
+#ifndef CONF_OPTION_H
+#define CONF_OPTION_H
 
 #include "common/base/fail.h"
 

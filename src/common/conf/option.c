@@ -1,5 +1,5 @@
 /* Values of options: see option.h. */
-#include "mcast/traffic/option.h"
+#include "common/conf/option.h"
 
 #include "common/conf/parse.h"
 
