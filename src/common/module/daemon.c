@@ -2,6 +2,7 @@
 #include "common/module/daemon.h"
 
 #include "common/base/clock.h"
+#include "common/base/files.h"
 #include "common/base/hostport.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- ending ---- */
@@ -277,16 +277,6 @@ static void warn_if_open(const struct daemon *d)
 			 "them");
 }
 
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int open_control(struct daemon *d)
 {
 	char why[256];
@@ -365,7 +355,7 @@ int daemon_main(const struct daemon_ops *ops, int argc, char **argv, void *user)
 	log_init(ops->program, d->conf.log_level, d->conf.log_format);
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0); /* before there are threads */
-	raise_file_limit();
+	files_raise_limit();
 	if (worker_init(&d->main, 0, d) < 0)
 		abort();
 	start_signals(d); /* whoever ends us while we begin must not find the default */

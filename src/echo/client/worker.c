@@ -1,6 +1,7 @@
 /* Orders in, answers out; the model does what is between. */
 #include "echo/client/worker.h"
 
+#include "common/base/files.h"
 #include "echo/common/process.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ int worker_run(struct worker *w)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	process_raise_files();
+	files_raise_limit();
 	switch (w->plan->model) {
 	case MODEL_THREAD:
 		return model_thread_run(w);

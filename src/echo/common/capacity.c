@@ -1,6 +1,7 @@
 /* What limits a process: see capacity.h. */
 #include "echo/common/capacity.h"
 
+#include "common/base/files.h"
 #include "common/base/minmax.h"
 #include "echo/common/process.h"
 
@@ -41,7 +42,7 @@ static uint64_t less(uint64_t all, uint64_t reserved)
 
 static uint64_t files_left(void)
 {
-	return less(process_raise_files(), process_files_open() + FILES_RESERVED);
+	return less(files_raise_limit(), process_files_open() + FILES_RESERVED);
 }
 
 static uint64_t threads_most(void)

@@ -16,8 +16,6 @@ int process_fork(pid_t *ret_pid, int *ret_channel);
  * until the last of them ends. */
 void *process_share(size_t bytes);
 
-/* The soft limit of open files up to the hard one. Returns it. */
-unsigned process_raise_files(void);
 /* How many descriptors are open. */
 unsigned process_files_open(void);
 

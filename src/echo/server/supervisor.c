@@ -2,6 +2,7 @@
 #include "echo/server/supervisor.h"
 
 #include "common/base/clock.h"
+#include "common/base/files.h"
 #include "common/base/minmax.h"
 #include "echo/common/capacity.h"
 #include "echo/common/net.h"
@@ -36,7 +37,7 @@ static enum exit_code check(struct supervisor *s)
 {
 	const struct options *o = s->options;
 	char why[WHY_BYTES_MAX];
-	unsigned files = process_raise_files();
+	unsigned files = files_raise_limit();
 	int err;
 
 	if (files < FILES_MIN)

@@ -86,3 +86,16 @@ uint32_t message_number(const struct message *m, const char *key)
 {
 	return (uint32_t)json_integer_value(json_object_get(m->body, key));
 }
+
+void message_take_inputs(struct message *m, int ret_fds[RULE_INPUTS_MAX])
+{
+	uint32_t inputs = message_number(m, "inputs");
+	size_t taken = 0;
+
+	for (unsigned i = 0; i < RULE_INPUTS_MAX && taken < m->fd_count; i++) {
+		if (!(inputs & 1u << i))
+			continue;
+		ret_fds[i] = m->fds[taken];
+		m->fds[taken++] = -1;
+	}
+}

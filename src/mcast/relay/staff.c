@@ -72,7 +72,8 @@ static void pin(uint32_t index)
 }
 
 /* Packets do not wait: behind fifty busy processes of usual priority a worker would get its turn
- * after its inputs are full. It uses what packets need and no more, so others lose nothing by it. */
+ * after its inputs are full. It uses what packets need and no more, so others lose nothing by it.
+ */
 #define WORKER_NICE (-10)
 
 /* In the child. The two descriptors are the only ones that it inherits beside the standard ones. */
@@ -337,19 +338,6 @@ static bool enter_rule(struct supervisor *s, const struct rule *rule)
 	return !err;
 }
 
-static void take_inputs(struct message *m, int ret_fds[RULE_INPUTS_MAX])
-{
-	uint32_t inputs = message_number(m, "inputs");
-	size_t taken = 0;
-
-	for (unsigned i = 0; i < RULE_INPUTS_MAX && taken < m->fd_count; i++) {
-		if (!(inputs & 1u << i))
-			continue;
-		ret_fds[i] = m->fds[taken];
-		m->fds[taken++] = -1;
-	}
-}
-
 static void on_have(struct process *p, struct message *m)
 {
 	struct supervisor *s = p->supervisor;
@@ -365,7 +353,7 @@ static void on_have(struct process *p, struct message *m)
 	    rule_from_json(json_object_get(m->body, "rule"), &rule, why) < 0)
 		return;
 	if (!st && enter_rule(s, &rule)) {
-		take_inputs(m, fds);
+		message_take_inputs(m, fds);
 		if (is_expected)
 			stream_adopt_expected(s, slot, &rule, fds, p);
 		else

@@ -2,6 +2,7 @@
 #include "mcast/relay/supervisor.h"
 
 #include "common/base/clock.h"
+#include "common/base/files.h"
 #include "common/base/log.h"
 #include "mcast/common/rule_conf.h"
 #include "mcast/core/balance.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Loads are measured, and streams balanced, so often. */
@@ -298,17 +298,6 @@ static void open_signals(struct supervisor *s)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* 20,000 descriptors are 20,000 inputs. */
-static void raise_files(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static bool is_somebody_new(const struct supervisor *s)
 {
 	list_for_each(node, &s->processes)
@@ -425,7 +414,7 @@ enum exit_code supervisor_run(const struct options *options)
 	enum exit_code code = EXIT_DONE;
 	char why[WHY_BYTES_MAX];
 
-	raise_files();
+	files_raise_limit(); /* an input is a descriptor */
 	open_signals(s);
 	if (begin(s, why) < 0) {
 		code = fail_exit("%s", why);

@@ -158,16 +158,15 @@ static void forget(struct worker *w, uint32_t slot)
 static void take_inputs(struct owned *o, struct message *m)
 {
 	const json_t *interfaces = json_object_get(m->body, "interfaces");
-	uint32_t inputs = message_number(m, "inputs");
-	size_t taken = 0;
+	int fds[RULE_INPUTS_MAX] = {-1, -1};
 
-	for (unsigned i = 0; i < RULE_INPUTS_MAX && taken < m->fd_count; i++) {
-		if (!(inputs & 1u << i))
+	message_take_inputs(m, fds);
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
+		if (fds[i] < 0)
 			continue;
-		o->inputs[i].fd = m->fds[taken];
+		o->inputs[i].fd = fds[i];
 		o->inputs[i].interface =
 			(unsigned)json_integer_value(json_array_get(interfaces, i));
-		m->fds[taken++] = -1;
 	}
 }
 

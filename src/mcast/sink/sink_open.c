@@ -1,4 +1,5 @@
 /* What the sink needs before it is ready: sockets, joined, and all of them watched. */
+#include "common/base/files.h"
 #include "mcast/sink/join.h"
 #include "mcast/sink/sink.h"
 
@@ -7,20 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-/* The soft limit of open files is often 1024, the hard one far more. */
-static void raise_files(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 /* `flow` NULL: the signals. */
 static int watch(struct sink *s, int fd, struct flow *flow)
@@ -64,7 +53,7 @@ int sink_open(struct sink *s, const struct plan *plan, char ret_why[WHY_BYTES_MA
 	int err;
 
 	*s = (struct sink){.plan = plan, .signal_fd = -1};
-	raise_files();
+	files_raise_limit();
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->flows = calloc(plan->streams.count, sizeof(*s->flows));
 	s->intake = malloc(sizeof(*s->intake));
