@@ -134,6 +134,10 @@
 #define PATH_RATE_WINDOW_MS 1000u
 /* A queue that stands is there all the time; what one ACK waits for a processor is not. */
 #define PATH_BACK_WINDOW_MS 100u
+/* When the cap is met and in so long no queue of ours stood, it is too small for what else keeps
+ * acknowledgements back; it grows up to so much. */
+#define PATH_OWN_WINDOW_MS 100u
+#define PATH_GAIN_PERCENT_MAX 250u
 /* A busy path has a queue of ours all the time, and its base RTT would grow by that, and the cap
  * with it, with each window. So when no RTT was within an eighth of the base for so long, less than
  * the path itself holds is in flight for a moment (as BBR's ProbeRTT): of each window once. */

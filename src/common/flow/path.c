@@ -40,6 +40,8 @@ void path_restart(struct path *p)
 	p->rtt_us = p->rttvar_us = p->back_us = 0;
 	p->back_inverse = (struct window_max){0};
 	p->full_Bps = p->round_us = p->full_count = 0;
+	p->own_inverse = (struct window_max){0};
+	p->gain_percent = 100;
 	p->late_us = p->late_bytes = 0;
 	p->longer_us = p->drain_until_us = 0;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
@@ -93,6 +95,14 @@ static bool look_whether_to_drain(struct path *p, bool is_due, uint64_t now_us)
 	return now_us < p->drain_until_us;
 }
 
+/* A large cap needs none: what makes RTTs uneven is small beside it. */
+static uint64_t with_gain(const struct path *p, uint64_t cap_bytes)
+{
+	uint64_t more_bytes = cap_bytes * p->gain_percent / 100;
+
+	return max_u64(cap_bytes, min_u64(more_bytes, PATH_CAP_FLOOR_BYTES_MAX));
+}
+
 /* The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
  * bytes keeps a fast path inside the caches. */
 static void update_limits(struct path *p, uint64_t now_us)
@@ -109,7 +119,7 @@ static void update_limits(struct path *p, uint64_t now_us)
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
 	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
-	p->cap_bytes = max_u64(full_bytes, floor_bytes);
+	p->cap_bytes = with_gain(p, max_u64(full_bytes, floor_bytes));
 	if (look_whether_to_drain(p, full_bytes > floor_bytes, now_us))
 		p->cap_bytes = bdp_bytes - bdp_bytes / 4 + back_bytes;
 	p->cap_bytes = max_u64(p->cap_bytes, 2 * (uint64_t)p->frame_bytes);
@@ -139,6 +149,13 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 	}
 	*mark = mark_of(p);
 	p->inflight_bytes += len;
+	p->has_met_cap |= path_is_at_cap(p);
+}
+
+/* How long the cap takes at the path's rate. */
+static uint64_t cap_us(const struct path *p)
+{
+	return p->rate_Bps ? p->cap_bytes * US_PER_S / p->rate_Bps : UINT64_MAX / 100;
 }
 
 static uint64_t distance(uint64_t a, uint64_t b)
@@ -167,16 +184,15 @@ static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t back_us, uint64
 		p->rtt_us = (7 * p->rtt_us + rtt_us) / 8;
 	}
 	keep_base(p, rtt_us - back_us, now_us);
+	window_push(&p->own_inverse, UINT64_MAX - (rtt_us - back_us - p->base_rtt_us),
+		    max_u64(PATH_OWN_WINDOW_MS * US_PER_MS, p->rtt_us), now_us);
 }
 
 /* The base RTT does not hold any more when nothing has been near it for so long, although what we
  * have in flight would not keep anything from it. Then the path shows anew what it can carry. */
 static void look_whether_longer(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
-	uint64_t explained_us =
-		p->rate_Bps ? p->cap_bytes * US_PER_S / p->rate_Bps : UINT64_MAX / 100;
-
-	if (rtt_us * 100 <= explained_us * PATH_LONGER_PERCENT) {
+	if (rtt_us * 100 <= cap_us(p) * PATH_LONGER_PERCENT) {
 		p->longer_us = 0;
 		return;
 	}
@@ -193,15 +209,11 @@ static void look_whether_longer(struct path *p, uint64_t rtt_us, uint64_t now_us
 	p->full_Bps = p->full_count = 0;
 }
 
-/* Once a round trip: does the rate still grow? A queue of half a round trip says no, whoever sets
- * the pace. */
-static void look_whether_full(struct path *p, bool is_app_limited, uint64_t now_us)
+/* Does the rate still grow? A queue of half a round trip says no, whoever sets the pace. */
+static void look_whether_full(struct path *p, bool is_app_limited)
 {
 	uint64_t swollen_us = p->base_rtt_us * 3 / 2 + PATH_CAP_FLOOR_MS * US_PER_MS + p->back_us;
 
-	if (now_us < p->round_us + p->rtt_us)
-		return;
-	p->round_us = now_us;
 	if (p->rtt_us > swollen_us)
 		p->full_count = PATH_FULL_ROUNDS;
 	else if (is_app_limited)
@@ -212,6 +224,33 @@ static void look_whether_full(struct path *p, bool is_app_limited, uint64_t now_
 	} else if (p->full_count < PATH_FULL_ROUNDS) {
 		p->full_count++;
 	}
+}
+
+/* The cap lets too little through when it is met and yet no queue of ours stands: RTTs are longer
+ * than the base for reasons that the best of them does not show, such as acknowledgements that
+ * come late now and then. Less goes through then, the rate falls, and the cap with it. So it grows
+ * by a quarter until the path is faster or half of the queue that it allows for shows. */
+static void look_whether_short(struct path *p)
+{
+	uint64_t own_us = UINT64_MAX - window_best(&p->own_inverse);
+	uint64_t path_us = p->base_rtt_us + p->back_us;
+	uint64_t allowed_us = cap_us(p) * 100 / p->gain_percent;
+
+	if (path_us + 2 * own_us >= allowed_us || p->full_count < PATH_FULL_ROUNDS)
+		p->gain_percent = max_u64(p->gain_percent * 4 / 5, 100);
+	else if (p->has_met_cap)
+		p->gain_percent = min_u64(p->gain_percent * 5 / 4, PATH_GAIN_PERCENT_MAX);
+	p->has_met_cap = false;
+}
+
+/* Once a round trip. */
+static void look_at_round(struct path *p, bool is_app_limited, uint64_t now_us)
+{
+	if (now_us < p->round_us + p->rtt_us)
+		return;
+	p->round_us = now_us;
+	look_whether_full(p, is_app_limited);
+	look_whether_short(p);
 }
 
 static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t sent_us,
@@ -263,7 +302,7 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t back_us, uint6
 		    now_us);
 	p->back_us = UINT64_MAX - window_best(&p->back_inverse);
 	sample_rtt(p, rtt_us, back_us, now_us);
-	look_whether_full(p, p->ack_is_app_limited, now_us);
+	look_at_round(p, p->ack_is_app_limited, now_us);
 	if (p->rate_Bps == 0)
 		return;
 	update_limits(p, now_us);

@@ -74,6 +74,10 @@ struct path {
 	uint64_t round_us;  /* looked at once a round trip from here; */
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
+	bool has_met_cap;      /* in this round in flight reached it */
+	uint64_t gain_percent; /* of the cap: more when it is met and no queue of ours stands */
+	struct window_max own_inverse; /* of what RTTs have beyond the base and the way back */
+
 	uint64_t near_us;	 /* the last RTT near the base, or attempt to have one */
 	uint64_t drain_until_us; /* less is in flight until then, so that one shows */
 	uint64_t longer_us;	 /* since then all RTTs were longer than the cap explains, */
@@ -137,9 +141,14 @@ static inline uint64_t path_load_bytes(const struct path *p)
 	return p->inflight_bytes + p->late_bytes;
 }
 
+static inline bool path_is_at_cap(const struct path *p)
+{
+	return path_load_bytes(p) + p->frame_bytes > p->cap_bytes;
+}
+
 static inline bool path_has_room(const struct path *p)
 {
-	return path_is_open(p) && path_load_bytes(p) + p->frame_bytes <= p->cap_bytes;
+	return path_is_open(p) && !path_is_at_cap(p);
 }
 
 /* One that is not known counts as PATH_RTT_UNKNOWN_MS. */

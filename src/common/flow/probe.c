@@ -1,6 +1,6 @@
 /* End-to-end probes: PROBE goes out on one path and comes back as PROBED on whichever is fastest
- * at the other end. They tell the RTT of a path that carries nothing, whether one that stalled
- * carries again, and whether one that was parked has emptied its queue. */
+ * at the other end, and on the same path too. They tell the RTT of a path that carries nothing,
+ * whether one that stalled carries again, and whether one that was parked has emptied its queue. */
 #include "common/flow/tunnel_internal.h"
 
 #include "common/base/clock.h"
@@ -102,11 +102,12 @@ void probe_answer(struct tunnel *t, struct path *from, uint64_t token)
 {
 	struct path *p = scheduler_pick_control(t->config.scheduler, t->paths, t->path_count);
 
-	/* When all are stalled, somebody must begin to believe. */
-	if (!p && from->state != PATH_PREPARED && !from->has_sent_drain && !from->is_blocked)
-		p = from;
 	if (p)
 		send_token(p, FRAME_PROBED, token);
+	/* All may be stalled, and the one that is not may just not have been found out: when
+	 * nothing at all gets on, no path stalls. This one has brought the probe. */
+	if (p != from && from->state != PATH_PREPARED && !from->has_sent_drain && !from->is_blocked)
+		send_token(from, FRAME_PROBED, token);
 }
 
 /* ---- what comes back ---- */

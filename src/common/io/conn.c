@@ -114,6 +114,7 @@ ssize_t conn_read(struct conn *c, void *buf, size_t size)
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
 		c->has_ended = true;
+	worker_forget_now(c->worker); /* these bytes may be newer than what it last told */
 	return n < 0 ? -errno : n;
 }
 

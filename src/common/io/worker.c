@@ -60,15 +60,13 @@ static void on_turn_end(uv_prepare_t *turn_end)
 	struct worker *w = turn_end->data;
 
 	run_phases(w);
-	w->now_us = 0; /* the loop sleeps now */
+	worker_forget_now(w); /* the loop sleeps now */
 }
 
 /* After the sockets' callbacks, before the timers'. */
 static void on_turn_start(uv_check_t *turn_start)
 {
-	struct worker *w = turn_start->data;
-
-	w->now_us = 0;
+	worker_forget_now(turn_start->data);
 }
 
 int worker_init(struct worker *w, uint32_t index, void *user)

@@ -73,8 +73,13 @@ void worker_defer(struct worker *w, enum turn_phase phase, struct deferred *d);
 void deferred_init(struct deferred *d, void (*run)(struct deferred *));
 void deferred_cancel(struct deferred *d);
 
-/* CLOCK_MONOTONIC in µs, read at most twice a turn: at the first call in the sockets' callbacks
- * and at the first one from the timers on. */
+/* CLOCK_MONOTONIC in µs, read at the first call in the sockets' callbacks, at the first one from
+ * the timers on, and at the first one after worker_forget_now: in a long turn bytes come that are
+ * newer than its beginning, and what came before it was sent makes a path look shorter than it is. */
 uint64_t worker_now(struct worker *w);
+static inline void worker_forget_now(struct worker *w)
+{
+	w->now_us = 0;
+}
 
 #endif

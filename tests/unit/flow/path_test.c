@@ -24,6 +24,7 @@ struct flight {
 };
 
 #define FLIGHTS 4096
+#define LATE_BUT_EACH 32
 
 /* A link of constant rate and delay, first in, first out; each frame is acknowledged alone. */
 struct line {
@@ -31,6 +32,8 @@ struct line {
 	uint64_t now_us, free_us; /* when the link has sent all that it has */
 	uint64_t rate_Bps, rtt_us;
 	uint64_t back_us; /* what its acknowledgements wait for on their way */
+	uint64_t late_us; /* and for what else, most of them; nobody tells */
+	uint64_t sent;
 	struct flight flights[FLIGHTS];
 	size_t first, count;
 	uint64_t inflight_max;
@@ -58,6 +61,15 @@ static void line_send(struct line *l, uint32_t len)
 		l->free_us = l->now_us;
 	l->free_us += len * US_PER_S / l->rate_Bps;
 	f->acked_us = l->free_us + l->rtt_us + l->back_us;
+	if (++l->sent % LATE_BUT_EACH)
+		f->acked_us += l->late_us;
+	/* What is acknowledged later is with it. */
+	for (size_t i = 0; i + 1 < l->count; i++) {
+		struct flight *before = &l->flights[(l->first + i) % FLIGHTS];
+
+		if (before->acked_us > f->acked_us)
+			before->acked_us = f->acked_us;
+	}
 }
 
 /* Time goes on to the next acknowledgement. */
@@ -164,6 +176,24 @@ static void a_busy_way_back_does_not_hold_the_rate_down(void **state)
 	assert_near(l.path.cap_bytes, (MS(20) + MS(15) / 2) * l.rate_Bps / US_PER_S, 10);
 	l.back_us = 0;
 	line_run(&l, US_PER_S / 2);
+	assert_near(l.path.cap_bytes, (MS(10) + MS(15) / 2) * l.rate_Bps / US_PER_S, 10);
+}
+
+/* Now and then one comes in time, so that the base holds; and the way back tells nothing. */
+static void late_acknowledgements_do_not_hold_the_rate_down(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 6250000, MS(10));
+	line_run(&l, US_PER_S);
+	l.late_us = MS(25);
+	line_run(&l, 5 * US_PER_S);
+	assert_true(l.path.rate_Bps > l.rate_Bps * 3 / 4);
+	assert_true(l.path.base_rtt_us < MS(12));
+	l.late_us = 0;
+	line_run(&l, 3 * US_PER_S);
+	assert_near(l.path.rate_Bps, l.rate_Bps, 2);
 	assert_near(l.path.cap_bytes, (MS(10) + MS(15) / 2) * l.rate_Bps / US_PER_S, 10);
 }
 
@@ -507,6 +537,7 @@ int main(void)
 		cmocka_unit_test(in_flight_is_bounded_by_the_cap),
 		cmocka_unit_test(a_busy_path_keeps_its_base),
 		cmocka_unit_test(a_busy_way_back_does_not_hold_the_rate_down),
+		cmocka_unit_test(late_acknowledgements_do_not_hold_the_rate_down),
 		cmocka_unit_test(a_longer_way_does_not_shrink_the_cap_for_good),
 		cmocka_unit_test(a_link_that_has_become_slower_is_not_longer),
 		cmocka_unit_test(a_slower_link_is_believed_after_the_window),

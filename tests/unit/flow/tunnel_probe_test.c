@@ -241,6 +241,26 @@ static void a_probe_that_is_lost_is_sent_again(void **state)
 	assert_int_equal(w->paths[0]->probe_rtt_us, BASE_US);
 }
 
+/* What answers takes the fastest path, which may be dead without anybody knowing: so the one that
+ * the probe came by as well. */
+static void an_answer_comes_back_the_same_way_too(void **state)
+{
+	struct world *w = *state;
+	struct frame probe = {.type = FRAME_PROBE, .len = sizeof(uint64_t)};
+	const uint8_t token[sizeof(uint64_t)] = {1};
+
+	begin_in_use(w);
+	tunnel_path_stalled(w->t, w->paths[1], true, w->now_us);
+	skip_sent(w);
+	assert_int_equal(receive(w, 1, &probe, token, NULL), 0);
+	assert_ptr_equal(expect_frame(w, FRAME_PROBED, 0)->path, w->paths[0]);
+	assert_ptr_equal(expect_frame(w, FRAME_PROBED, 0)->path, w->paths[1]);
+	expect_nothing(w);
+	assert_int_equal(receive(w, 0, &probe, token, NULL), 0);
+	assert_ptr_equal(expect_frame(w, FRAME_PROBED, 0)->path, w->paths[0]);
+	expect_nothing(w);
+}
+
 /* ---- prepared paths ---- */
 
 /* Path 1 is up for a topology that is not in force yet. */
@@ -389,6 +409,7 @@ int main(void)
 		initiator_test(a_parked_path_is_taken_back_when_the_others_are_drained),
 		initiator_test(an_idle_path_is_probed_while_the_tunnel_is_used),
 		initiator_test(a_probe_that_is_lost_is_sent_again),
+		initiator_test(an_answer_comes_back_the_same_way_too),
 		initiator_test(nothing_is_sent_on_a_prepared_path),
 		initiator_test(what_comes_on_a_prepared_path_is_taken),
 		initiator_test(a_prepared_path_is_no_way_out),
