@@ -230,16 +230,18 @@ static void look_whether_full(struct path *p, bool is_app_limited)
  * than the base for reasons that the best of them does not show, such as acknowledgements that
  * come late now and then. Less goes through then, the rate falls, and the cap with it. So it grows
  * by a quarter until the path is faster or half of the queue that it allows for shows. */
-static void look_whether_short(struct path *p)
+static void look_whether_short(struct path *p, uint64_t now_us)
 {
 	uint64_t own_us = UINT64_MAX - window_best(&p->own_inverse);
 	uint64_t path_us = p->base_rtt_us + p->back_us;
 	uint64_t allowed_us = cap_us(p) * 100 / p->gain_percent;
 
-	if (path_us + 2 * own_us >= allowed_us || p->full_count < PATH_FULL_ROUNDS)
+	if (path_us + 2 * own_us >= allowed_us || p->full_count < PATH_FULL_ROUNDS) {
 		p->gain_percent = max_u64(p->gain_percent * 4 / 5, 100);
-	else if (p->has_met_cap)
+		p->short_us = now_us;
+	} else if (p->has_met_cap && now_us >= p->short_us + PATH_SHORT_MS * US_PER_MS) {
 		p->gain_percent = min_u64(p->gain_percent * 5 / 4, PATH_GAIN_PERCENT_MAX);
+	}
 	p->has_met_cap = false;
 }
 
@@ -250,7 +252,7 @@ static void look_at_round(struct path *p, bool is_app_limited, uint64_t now_us)
 		return;
 	p->round_us = now_us;
 	look_whether_full(p, is_app_limited);
-	look_whether_short(p);
+	look_whether_short(p, now_us);
 }
 
 static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t sent_us,

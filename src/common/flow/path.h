@@ -75,6 +75,7 @@ struct path {
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
 	bool has_met_cap;      /* in this round in flight reached it */
+	uint64_t short_us;     /* when a queue of ours stood last */
 	uint64_t gain_percent; /* of the cap: more when it is met and no queue of ours stands */
 	struct window_max own_inverse; /* of what RTTs have beyond the base and the way back */
 
