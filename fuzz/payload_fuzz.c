@@ -28,22 +28,23 @@ static void check(const struct flow *f, uint64_t packets)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct pattern pattern;
+	static struct payload payload;
 	static struct flow flow;
-	static bool has_pattern;
+	static bool is_filled;
 	size_t len = size > 0 ? data[0] >> 1 : 0;
 	uint64_t packets = 0;
 
 	if (len == 0)
 		return 0;
-	if (!has_pattern)
-		pattern_init(&pattern);
-	has_pattern = true;
+	if (!is_filled)
+		payload_init(&payload, false);
+	is_filled = true;
+	payload.is_rtp = data[0] & 1;
 	flow_init(&flow);
 	for (size_t at = 1; at < size; at += len) {
 		if (len > size - at)
 			len = size - at;
-		flow_take(&flow, &pattern, data[0] & 1, data + at, len, packets++);
+		flow_take(&flow, &payload, data + at, len, packets++);
 	}
 	check(&flow, packets);
 	return 0;

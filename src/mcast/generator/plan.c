@@ -15,7 +15,7 @@
 #define TTL_DEFAULT 1u	   /* stays on the link: the kernel's own */
 
 /* Options without a short name. */
-enum { OPTION_GSO = 256, OPTION_SPREAD, OPTION_TOGETHER, OPTION_SPIN, OPTION_RTP };
+enum { OPTION_GSO = 256, OPTION_SPREAD, OPTION_TOGETHER, OPTION_SPIN, OPTION_RTP, OPTION_PAYLOAD };
 
 static void print_help(void)
 {
@@ -41,6 +41,7 @@ static void print_help(void)
 	     "  -t, --ttl=N           routers to pass, and one [1]\n"
 	     "  -S, --source=ADDR     of this host, to send from [the kernel's choice]\n"
 	     "      --rtp             an RTP header in front\n"
+	     "      --payload=FILE    its bytes stand in every packet, as many as fit\n"
 	     "  -j, --json            report as one JSON object\n"
 	     "  -q, --quiet           no report\n"
 	     "  -h, --help            show this, and exit\n"
@@ -114,6 +115,9 @@ static enum exit_code set_option(int option, char **argv, struct plan *plan)
 	case OPTION_RTP:
 		plan->is_rtp = true;
 		break;
+	case OPTION_PAYLOAD:
+		plan->payload = optarg;
+		break;
 	case 'j':
 		plan->is_json = true;
 		break;
@@ -166,6 +170,7 @@ enum exit_code plan_parse(int argc, char **argv, struct plan *ret, bool *ret_is_
 		{"ttl", required_argument, NULL, 't'},
 		{"source", required_argument, NULL, 'S'},
 		{"rtp", no_argument, NULL, OPTION_RTP},
+		{"payload", required_argument, NULL, OPTION_PAYLOAD},
 		{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},

@@ -16,6 +16,7 @@ struct plan {
 	uint32_t size_bytes;	/* payload of UDP */
 	uint32_t burst;
 	uint8_t ttl;
+	const char *payload; /* a file; NULL: only the pattern */
 	bool is_gso, is_together, is_spinning, is_rtp;
 	bool is_json, is_quiet;
 };

@@ -24,17 +24,20 @@ static uint64_t realtime_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* The packet's head and body, into the pieces of place `index`. */
+/* The packet's pieces, at place `index`. */
 static void compose_packet(struct sender *s, uint32_t index, const struct stamp *stamp)
 {
-	uint32_t head_bytes = payload_head_bytes(s->plan->is_rtp);
-	const uint8_t *body = payload_body(&s->pattern, stamp);
+	struct payload *p = &s->payload;
+	struct iovec *pieces = &s->pieces[SENDER_PIECES * index];
+	size_t head_bytes = payload_head_bytes(p->is_rtp);
+	size_t given_bytes = payload_given_bytes(p, s->plan->size_bytes);
 
-	payload_head(stamp, s->plan->is_rtp, s->heads[index]);
-	s->pieces[2 * index] = (struct iovec){s->heads[index], head_bytes};
+	payload_head(p, stamp, s->heads[index]);
+	pieces[0] = (struct iovec){s->heads[index], head_bytes};
+	pieces[1] = (struct iovec){p->given, given_bytes};
 	/* sendmmsg does not write to it. */
-	s->pieces[2 * index + 1] =
-		(struct iovec){(void *)(uintptr_t)body, s->plan->size_bytes - head_bytes};
+	pieces[2] = (struct iovec){(void *)(uintptr_t)payload_pattern(p, stamp),
+				   s->plan->size_bytes - head_bytes - given_bytes};
 }
 
 static void compose(struct sender *s)
@@ -45,10 +48,11 @@ static void compose(struct sender *s)
 	for (uint32_t i = 0; i < s->waiting_count; i++) {
 		const struct sender_message *m = &s->waiting[i];
 
-		s->headers[i].msg_hdr = (struct msghdr){.msg_name = &s->addresses[m->stream],
-							.msg_namelen = s->address_len,
-							.msg_iov = &s->pieces[2 * index],
-							.msg_iovlen = 2 * m->packets};
+		s->headers[i].msg_hdr =
+			(struct msghdr){.msg_name = &s->addresses[m->stream],
+					.msg_namelen = s->address_len,
+					.msg_iov = &s->pieces[SENDER_PIECES * index],
+					.msg_iovlen = SENDER_PIECES * m->packets};
 		stamp.stream = m->stream;
 		for (uint32_t k = 0; k < m->packets; k++) {
 			stamp.sequence = s->next[m->stream]++;

@@ -17,6 +17,8 @@
 /* A call is due when there are SENDER_BATCH, and the last message may be a burst. */
 #define SENDER_PACKETS_MAX (SENDER_BATCH + PLAN_SEGMENTS_MAX)
 
+#define SENDER_PIECES 3u
+
 /* A datagram, or a burst that is cut by the kernel. */
 struct sender_message {
 	uint32_t stream, packets;
@@ -34,9 +36,10 @@ struct sender {
 	struct sender_message waiting[SENDER_BATCH];
 	uint32_t waiting_count, waiting_packets;
 	struct mmsghdr headers[SENDER_BATCH];
-	struct iovec pieces[2 * SENDER_PACKETS_MAX]; /* head and body of each packet */
+	/* Of each packet: its head, the file's bytes, the pattern. */
+	struct iovec pieces[SENDER_PIECES * SENDER_PACKETS_MAX];
 	uint8_t heads[SENDER_PACKETS_MAX][PAYLOAD_HEAD_MAX];
-	struct pattern pattern;
+	struct payload payload;
 };
 
 /* A negative errno with `ret_why`. sender_close in any case. Plan and tally are borrowed. */

@@ -115,7 +115,9 @@ int sender_open(struct sender *s, const struct plan *plan, struct tally *tally,
 	s->plan = plan;
 	s->tally = tally;
 	s->fd = -1;
-	pattern_init(&s->pattern);
+	payload_init(&s->payload, plan->is_rtp);
+	if (plan->payload && payload_load(&s->payload, plan->payload, ret_why))
+		return -EINVAL;
 	random_bytes(&s->run, sizeof(s->run));
 	s->addresses = calloc(count, sizeof(*s->addresses));
 	s->next = calloc(count, sizeof(*s->next));

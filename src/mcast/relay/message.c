@@ -92,8 +92,9 @@ void message_take_inputs(struct message *m, int ret_fds[RULE_INPUTS_MAX])
 	uint32_t inputs = message_number(m, "inputs");
 	size_t taken = 0;
 
-	for (unsigned i = 0; i < RULE_INPUTS_MAX && taken < m->fd_count; i++) {
-		if (!(inputs & 1u << i))
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
+		ret_fds[i] = -1;
+		if (!(inputs & 1u << i) || taken == m->fd_count)
 			continue;
 		ret_fds[i] = m->fds[taken];
 		m->fds[taken++] = -1;

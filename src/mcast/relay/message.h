@@ -55,7 +55,7 @@ void message_done(struct message *m);
 uint32_t message_number(const struct message *m, const char *key);
 
 /* The descriptors of a rule's inputs become the caller's: of those that "inputs" names, each at its
- * input's place. The other places are left alone. */
+ * input's place; -1 at the others. */
 void message_take_inputs(struct message *m, int ret_fds[RULE_INPUTS_MAX]);
 
 #endif

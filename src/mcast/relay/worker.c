@@ -158,7 +158,7 @@ static void forget(struct worker *w, uint32_t slot)
 static void take_inputs(struct owned *o, struct message *m)
 {
 	const json_t *interfaces = json_object_get(m->body, "interfaces");
-	int fds[RULE_INPUTS_MAX] = {-1, -1};
+	int fds[RULE_INPUTS_MAX];
 
 	message_take_inputs(m, fds);
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {

@@ -2,7 +2,6 @@
 #include "mcast/sink/flow.h"
 
 #include "common/base/minmax.h"
-#include "mcast/traffic/payload.h"
 
 #include <string.h>
 
@@ -33,11 +32,11 @@ static void note_arrival(struct flow *f, uint64_t sent_ns, uint64_t arrived_ns)
 	hist_add(&f->delay_ns, arrived_ns - min_u64(sent_ns, arrived_ns));
 }
 
-void flow_take(struct flow *f, const struct pattern *p, bool is_rtp, const uint8_t *bytes,
-	       size_t len, uint64_t arrived_ns)
+void flow_take(struct flow *f, const struct payload *p, const uint8_t *bytes, size_t len,
+	       uint64_t arrived_ns)
 {
 	struct stamp s;
-	enum payload_verdict verdict = payload_read(bytes, len, is_rtp, p, &s);
+	enum payload_verdict verdict = payload_read(p, bytes, len, &s);
 
 	/* What is corrupted must not say which stream this is. */
 	if (verdict == PAYLOAD_CORRUPTED) {

@@ -7,9 +7,8 @@
 #define SINK_FLOW_H
 
 #include "common/base/hist.h"
-#include "common/base/pattern.h"
-#include "mcast/core/stamp.h"
 #include "mcast/sink/account.h"
+#include "mcast/traffic/payload.h"
 
 #include <stddef.h>
 
@@ -27,8 +26,8 @@ struct flow {
 };
 
 void flow_init(struct flow *f);
-void flow_take(struct flow *f, const struct pattern *p, bool is_rtp, const uint8_t *bytes,
-	       size_t len, uint64_t arrived_ns);
+void flow_take(struct flow *f, const struct payload *p, const uint8_t *bytes, size_t len,
+	       uint64_t arrived_ns);
 /* Lost with nobody here having dropped them. */
 uint64_t flow_lost_on_way(const struct flow *f, uint64_t expect);
 /* All `expect` packets came once, whole. Foreign ones do not count. */

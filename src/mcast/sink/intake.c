@@ -2,7 +2,7 @@
 #include "mcast/sink/intake.h"
 
 #include "common/base/clock.h"
-#include "mcast/traffic/payload.h"
+#include "common/base/fail.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,13 +12,13 @@
  */
 #define INTAKE_PLACE_BYTES (PATTERN_PIECE_MAX + 1088u)
 
-int intake_init(struct intake *in, bool is_rtp)
+int intake_init(struct intake *in, bool is_rtp, const char *payload, char ret_why[WHY_BYTES_MAX])
 {
-	memset(in, 0, sizeof(*in));
-	in->is_rtp = is_rtp;
 	in->bytes = malloc((size_t)INTAKE_BATCH * INTAKE_PLACE_BYTES);
-	pattern_init(&in->pattern);
-	return in->bytes ? 0 : -ENOMEM;
+	if (!in->bytes)
+		return fail_why(ret_why, "%s", strerror(ENOMEM));
+	payload_init(&in->payload, is_rtp);
+	return payload ? payload_load(&in->payload, payload, ret_why) : 0;
 }
 
 void intake_done(struct intake *in)
@@ -58,7 +58,7 @@ unsigned intake_receive(struct intake *in, struct flow *f)
 	prepare(in);
 	count = recvmmsg(f->fd, in->headers, INTAKE_BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < count; i++)
-		flow_take(f, &in->pattern, in->is_rtp, in->pieces[i].iov_base,
-			  in->headers[i].msg_len, arrival_ns(&in->headers[i].msg_hdr));
+		flow_take(f, &in->payload, in->pieces[i].iov_base, in->headers[i].msg_len,
+			  arrival_ns(&in->headers[i].msg_hdr));
 	return count < 0 ? 0 : (unsigned)count;
 }

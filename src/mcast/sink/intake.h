@@ -2,7 +2,6 @@
 #ifndef SINK_INTAKE_H
 #define SINK_INTAKE_H
 
-#include "common/base/pattern.h"
 #include "mcast/sink/flow.h"
 
 #include <sys/socket.h>
@@ -11,17 +10,17 @@
 #define INTAKE_BATCH 32u
 
 struct intake {
-	bool is_rtp;
 	uint8_t *bytes; /* a place of INTAKE_PLACE_BYTES for each packet */
 	struct mmsghdr headers[INTAKE_BATCH];
 	struct iovec pieces[INTAKE_BATCH];
 	uint8_t controls[INTAKE_BATCH][CMSG_SPACE(sizeof(struct timespec))]
 		__attribute__((aligned(8)));
-	struct pattern pattern;
+	struct payload payload;
 };
 
-/* 0 or -ENOMEM; intake_done in any case. */
-int intake_init(struct intake *in, bool is_rtp);
+/* `in` is all zero. `payload`: the file that packets hold bytes of; NULL: there is none. 0, or a
+ * negative errno with `ret_why`; intake_done in any case. */
+int intake_init(struct intake *in, bool is_rtp, const char *payload, char ret_why[WHY_BYTES_MAX]);
 void intake_done(struct intake *in);
 /* One call: returns how many packets came, up to INTAKE_BATCH; then there may be more. */
 unsigned intake_receive(struct intake *in, struct flow *f);

@@ -17,7 +17,7 @@
 #define IDLE_DEFAULT_MS 10000u
 
 /* Options without a short name. */
-enum { OPTION_RTP = 256 };
+enum { OPTION_RTP = 256, OPTION_PAYLOAD };
 
 static void print_help(void)
 {
@@ -37,6 +37,7 @@ static void print_help(void)
 	     "  -d, --duration=TIME       end after this time\n"
 	     "  -b, --receive-buffer=SIZE of each socket, with K or M [4M]\n"
 	     "      --rtp                 packets begin with an RTP header\n"
+	     "      --payload=FILE        packets hold the bytes of this file\n"
 	     "  -t, --total               no lines of single streams\n"
 	     "  -j, --json                report as one JSON object\n"
 	     "  -q, --quiet               no report: the exit code tells\n"
@@ -82,6 +83,9 @@ static enum exit_code set_option(int option, char **argv, struct plan *plan)
 	case OPTION_RTP:
 		plan->is_rtp = true;
 		break;
+	case OPTION_PAYLOAD:
+		plan->payload = optarg;
+		break;
 	case 't':
 		plan->is_total = true;
 		break;
@@ -112,6 +116,7 @@ enum exit_code plan_parse(int argc, char **argv, struct plan *ret, bool *ret_is_
 		{"duration", required_argument, NULL, 'd'},
 		{"receive-buffer", required_argument, NULL, 'b'},
 		{"rtp", no_argument, NULL, OPTION_RTP},
+		{"payload", required_argument, NULL, OPTION_PAYLOAD},
 		{"total", no_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'},

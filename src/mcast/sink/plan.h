@@ -9,6 +9,7 @@ struct plan {
 	uint64_t expect;	       /* packets of each stream; 0: not known */
 	uint64_t idle_ms, duration_ms; /* 0: without end */
 	uint32_t receive_buffer_bytes; /* of each socket */
+	const char *payload;	       /* a file; NULL: only the pattern */
 	bool is_rtp, is_json, is_quiet, is_total;
 };
 

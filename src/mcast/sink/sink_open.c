@@ -56,9 +56,12 @@ int sink_open(struct sink *s, const struct plan *plan, char ret_why[WHY_BYTES_MA
 	files_raise_limit();
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->flows = calloc(plan->streams.count, sizeof(*s->flows));
-	s->intake = malloc(sizeof(*s->intake));
-	if (!s->flows || !s->intake || intake_init(s->intake, plan->is_rtp))
+	s->intake = calloc(1, sizeof(*s->intake));
+	if (!s->flows || !s->intake)
 		return fail_why(ret_why, "%s", strerror(ENOMEM));
+	err = intake_init(s->intake, plan->is_rtp, plan->payload, ret_why);
+	if (err)
+		return err;
 	err = s->epoll_fd < 0 ? -errno : watch_signals(s);
 	if (err)
 		return fail_why(ret_why, "signals: %s", strerror(-err));

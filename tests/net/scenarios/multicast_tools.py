@@ -84,6 +84,20 @@ def exact(lab, ipv6, streams, sent_with, received_with=()):
     expect(0 < delay["p50"] <= delay["p99"] <= delay["max"], f"delays: {delay}")
 
 
+def given(lab):
+    """The bytes of a file are in every packet, as many as fit; a sink that does not know of them
+    calls all corrupted."""
+    pair = Pair(lab)
+    for name, length in (("short", 20), ("long", 3000)):
+        (lab.folder / name).write_bytes(bytes(range(1, 251)) * 12 if length > 250 else b"x" * length)
+        knows = pair.listen("--expect", COUNT, "--payload", name)
+        wonders = pair.listen("--expect", COUNT, "--idle", "500ms")
+        pair.send("--count", COUNT, "--payload", name)
+        expect_equal(figures(said(knows), "received", "corrupted"), (COUNT, 0), f"{name}: known")
+        expect_equal(figures(said(wonders, 1), "received", "corrupted"), (0, COUNT),
+                     f"{name}: not known")
+
+
 def source_specific(lab, ipv6):
     """A sink that listens to another source gets nothing, one beside it everything."""
     pair = Pair(lab, ipv6=ipv6)
@@ -250,6 +264,8 @@ def wrong(lab):
         (good + " --dance", "--dance"),
         (good + " 239.1.1.2", "239.1.1.2"),
         (good + " --streams", "--streams"),
+        (good + " --payload missing", "missing"),
+        (good + " --payload /dev/null", "/dev/null"),
     ]
     generator = [
         (good + " --rate 0", '--rate "0"'),
@@ -305,6 +321,7 @@ SCENARIOS = [
     Scenario("exact_gso_ipv6", exact, (True, 3, ("--burst", 64, "--gso", "--size", 100))),
     Scenario("exact_rtp", exact, (False, 2, ("--rtp", "--size", 200), ("--rtp",))),
     Scenario("exact_fragments", exact, (False, 2, ("--size", 65507))),
+    Scenario("given", given),
     Scenario("source_specific", source_specific, (False,)),
     Scenario("source_specific_ipv6", source_specific, (True,)),
     Scenario("lost", lost),
