@@ -134,10 +134,11 @@
 #define PATH_RATE_WINDOW_MS 1000u
 /* A queue that stands is there all the time; what one ACK waits for a processor is not. */
 #define PATH_BACK_WINDOW_MS 100u
-/* A queue of ours stands when no RTT of so long was without it. When none stood for longer, although
- * the cap is met, that is no hiccup of the machine: the cap is too small for what else keeps
- * acknowledgements back, and grows, up to so much. */
+/* A queue of ours stands when no RTT of so long, or of a round trip, was without it. */
 #define PATH_OWN_WINDOW_MS 100u
+/* When the cap is met and no queue stands for so long, that is no hiccup of the machine: the cap is
+ * too small for what else keeps acknowledgements back, and grows, up to so much of itself and to
+ * PATH_CAP_FLOOR_BYTES_MAX. */
 #define PATH_SHORT_MS 500u
 #define PATH_GAIN_PERCENT_MAX 250u
 /* A busy path has a queue of ours all the time, and its base RTT would grow by that, and the cap

@@ -42,6 +42,7 @@ void path_restart(struct path *p)
 	p->full_Bps = p->round_us = p->full_count = 0;
 	p->own_inverse = (struct window_max){0};
 	p->gain_percent = 100;
+	p->has_met_cap = false;
 	p->late_us = p->late_bytes = 0;
 	p->longer_us = p->drain_until_us = 0;
 	p->cap_bytes = PATH_CAP_FIRST_BYTES;
@@ -72,12 +73,9 @@ static uint64_t rate_window_us(const struct path *p)
 	return max_u64(PATH_RATE_WINDOW_MS * US_PER_MS, 10 * p->rtt_us);
 }
 
-/* While the rate still grows the cap must let it (as BBR's start does, Cardwell et al. 2017); later
- * a short queue is enough to keep the path busy. */
+/* A short queue is enough to keep a path busy. */
 static uint64_t queue_bytes_of(const struct path *p, uint64_t bdp_bytes)
 {
-	if (p->full_count < PATH_FULL_ROUNDS)
-		return bdp_bytes;
 	return max_u64(bdp_bytes / PATH_QUEUE_PART,
 		       min_u64(p->rate_Bps * PATH_QUEUE_MS / 1000,
 			       bdp_bytes - bdp_bytes / PATH_QUEUE_PART));
@@ -95,7 +93,7 @@ static bool look_whether_to_drain(struct path *p, bool is_due, uint64_t now_us)
 	return now_us < p->drain_until_us;
 }
 
-/* A large cap needs none: what makes RTTs uneven is small beside it. */
+/* No cap grows beyond the ceiling by this: what makes RTTs uneven is small beside such a one. */
 static uint64_t with_gain(const struct path *p, uint64_t cap_bytes)
 {
 	uint64_t more_bytes = cap_bytes * p->gain_percent / 100;
@@ -103,9 +101,30 @@ static uint64_t with_gain(const struct path *p, uint64_t cap_bytes)
 	return max_u64(cap_bytes, min_u64(more_bytes, PATH_CAP_FLOOR_BYTES_MAX));
 }
 
+/* The cap lets too little through when it is met and yet no queue of ours stands: RTTs are longer
+ * than the base for reasons that the best of them does not show, such as acknowledgements that
+ * come late now and then. Less goes through then, the rate falls, and the cap with it. So it grows
+ * by a quarter until the path is faster or half of the queue that it allows for shows. What grows
+ * by itself is let alone. `cap_bytes`: without the gain. */
+static void look_whether_short(struct path *p, uint64_t cap_bytes, uint64_t now_us)
+{
+	uint64_t own_us = UINT64_MAX - window_best(&p->own_inverse);
+	uint64_t unexplained_us = p->base_rtt_us + p->back_us + 2 * own_us;
+	uint64_t wait_us = max_u64(PATH_SHORT_MS * US_PER_MS, 4 * p->rtt_us);
+
+	if (!p->has_met_cap || unexplained_us >= cap_bytes * US_PER_S / p->rate_Bps) {
+		p->gain_percent = max_u64(p->gain_percent * 4 / 5, 100);
+		p->short_us = now_us;
+	} else if (p->full_count >= PATH_FULL_ROUNDS && now_us >= p->short_us + wait_us) {
+		p->gain_percent = min_u64(p->gain_percent * 5 / 4, PATH_GAIN_PERCENT_MAX);
+	}
+	p->has_met_cap = false;
+}
+
 /* The floor in time keeps it busy while a busy machine gets round to us, and its ceiling in
- * bytes keeps a fast path inside the caches. */
-static void update_limits(struct path *p, uint64_t now_us)
+ * bytes keeps a fast path inside the caches. While the rate still grows the cap must let it (as
+ * BBR's start does, Cardwell et al. 2017). */
+static void update_limits(struct path *p, bool is_round, uint64_t now_us)
 {
 	/* Acknowledgements may come back on a faster path than TCP's own, whose window must not
 	 * be starved. */
@@ -119,9 +138,15 @@ static void update_limits(struct path *p, uint64_t now_us)
 
 	frame_bytes = max_u64(frame_bytes, FRAME_PAYLOAD_MIN);
 	p->frame_bytes = (uint32_t)min_u64(min_u64(frame_bytes, FRAME_WHOLE_BYTES), p->payload_max);
-	p->cap_bytes = with_gain(p, max_u64(full_bytes, floor_bytes));
-	if (look_whether_to_drain(p, full_bytes > floor_bytes, now_us))
+	if (look_whether_to_drain(p, full_bytes > floor_bytes, now_us)) {
 		p->cap_bytes = bdp_bytes - bdp_bytes / 4 + back_bytes;
+	} else {
+		if (is_round)
+			look_whether_short(p, max_u64(full_bytes, floor_bytes), now_us);
+		p->cap_bytes = with_gain(p, max_u64(full_bytes, floor_bytes));
+		if (p->full_count < PATH_FULL_ROUNDS)
+			p->cap_bytes = max_u64(p->cap_bytes, 2 * bdp_bytes + back_bytes);
+	}
 	p->cap_bytes = max_u64(p->cap_bytes, 2 * (uint64_t)p->frame_bytes);
 }
 
@@ -150,12 +175,6 @@ void path_on_sent(struct path *p, uint32_t len, uint64_t now_us, struct rate_mar
 	*mark = mark_of(p);
 	p->inflight_bytes += len;
 	p->has_met_cap |= path_is_at_cap(p);
-}
-
-/* How long the cap takes at the path's rate. */
-static uint64_t cap_us(const struct path *p)
-{
-	return p->rate_Bps ? p->cap_bytes * US_PER_S / p->rate_Bps : UINT64_MAX / 100;
 }
 
 static uint64_t distance(uint64_t a, uint64_t b)
@@ -192,7 +211,9 @@ static void sample_rtt(struct path *p, uint64_t rtt_us, uint64_t back_us, uint64
  * have in flight would not keep anything from it. Then the path shows anew what it can carry. */
 static void look_whether_longer(struct path *p, uint64_t rtt_us, uint64_t now_us)
 {
-	if (rtt_us * 100 <= cap_us(p) * PATH_LONGER_PERCENT) {
+	uint64_t explained_us = p->cap_bytes * US_PER_S / p->rate_Bps;
+
+	if (rtt_us * 100 <= explained_us * PATH_LONGER_PERCENT) {
 		p->longer_us = 0;
 		return;
 	}
@@ -226,33 +247,15 @@ static void look_whether_full(struct path *p, bool is_app_limited)
 	}
 }
 
-/* The cap lets too little through when it is met and yet no queue of ours stands: RTTs are longer
- * than the base for reasons that the best of them does not show, such as acknowledgements that
- * come late now and then. Less goes through then, the rate falls, and the cap with it. So it grows
- * by a quarter until the path is faster or half of the queue that it allows for shows. */
-static void look_whether_short(struct path *p, uint64_t now_us)
-{
-	uint64_t own_us = UINT64_MAX - window_best(&p->own_inverse);
-	uint64_t path_us = p->base_rtt_us + p->back_us;
-	uint64_t allowed_us = cap_us(p) * 100 / p->gain_percent;
-
-	if (path_us + 2 * own_us >= allowed_us || p->full_count < PATH_FULL_ROUNDS) {
-		p->gain_percent = max_u64(p->gain_percent * 4 / 5, 100);
-		p->short_us = now_us;
-	} else if (p->has_met_cap && now_us >= p->short_us + PATH_SHORT_MS * US_PER_MS) {
-		p->gain_percent = min_u64(p->gain_percent * 5 / 4, PATH_GAIN_PERCENT_MAX);
-	}
-	p->has_met_cap = false;
-}
-
-/* Once a round trip. */
-static void look_at_round(struct path *p, bool is_app_limited, uint64_t now_us)
+/* A round trip is over, with acknowledgements all along or after a pause. */
+static bool take_round(struct path *p, uint64_t now_us)
 {
 	if (now_us < p->round_us + p->rtt_us)
-		return;
+		return false;
+	if (now_us >= p->round_us + p->rtt_us + PATH_OWN_WINDOW_MS * US_PER_MS)
+		p->short_us = now_us;
 	p->round_us = now_us;
-	look_whether_full(p, is_app_limited);
-	look_whether_short(p, now_us);
+	return true;
 }
 
 static void sample_rate(struct path *p, const struct rate_mark *mark, uint64_t sent_us,
@@ -294,6 +297,7 @@ void path_on_acked(struct path *p, uint32_t len, const struct rate_mark *mark, u
 void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t back_us, uint64_t now_us)
 {
 	uint64_t rtt_us = now_us - p->ack_sent_us;
+	bool is_round;
 
 	if (p->ack_sent_us == 0)
 		return;
@@ -304,10 +308,12 @@ void path_end_ack(struct path *p, uint32_t ack_delay_us, uint64_t back_us, uint6
 		    now_us);
 	p->back_us = UINT64_MAX - window_best(&p->back_inverse);
 	sample_rtt(p, rtt_us, back_us, now_us);
-	look_at_round(p, p->ack_is_app_limited, now_us);
+	is_round = take_round(p, now_us);
+	if (is_round)
+		look_whether_full(p, p->ack_is_app_limited);
 	if (p->rate_Bps == 0)
 		return;
-	update_limits(p, now_us);
+	update_limits(p, is_round, now_us);
 	if (!p->ack_is_app_limited)
 		look_whether_longer(p, rtt_us, now_us);
 }
@@ -352,7 +358,7 @@ static void take_late(struct path *p, uint64_t sent_us, uint64_t now_us)
 	set_delivered(p, now_us);
 	p->first_sent_us = sent_us;
 	if (p->rate_Bps > 0)
-		update_limits(p, now_us);
+		update_limits(p, false, now_us);
 }
 
 /* TCP's first window has to take a whole frame: its rest would come a round trip later. */
@@ -376,4 +382,5 @@ void path_on_probed(struct path *p, uint64_t rtt_us, uint64_t now_us)
 void path_on_app_limited(struct path *p)
 {
 	p->app_limited_until = p->delivered_bytes + p->inflight_bytes + 1;
+	p->has_met_cap = false;
 }

@@ -1,5 +1,5 @@
 /* End-to-end probes: PROBE goes out on one path and comes back as PROBED on whichever is fastest
- * at the other end, and on the same path too. They tell the RTT of a path that carries nothing,
+ * at the other end, and on the same subflow too. They tell the RTT of a path that carries nothing,
  * whether one that stalled carries again, and whether one that was parked has emptied its queue. */
 #include "common/flow/tunnel_internal.h"
 
@@ -104,8 +104,9 @@ void probe_answer(struct tunnel *t, struct path *from, uint64_t token)
 
 	if (p)
 		send_token(p, FRAME_PROBED, token);
-	/* All may be stalled, and the one that is not may just not have been found out: when
-	 * nothing at all gets on, no path stalls. This one has brought the probe. */
+	/* There may be none, or it is dead and nobody knows, since nothing stalls while nothing at
+	 * all is acknowledged. This one works one way at least. Nothing may go out on one that is
+	 * prepared, or has been told that nothing more comes. */
 	if (p != from && from->state != PATH_PREPARED && !from->has_sent_drain && !from->is_blocked)
 		send_token(from, FRAME_PROBED, token);
 }

@@ -23,7 +23,7 @@ struct tunnel *tunnel_new(const struct tunnel_config *config, const struct tunne
 	t->sessions_max = budget->sessions_max;
 	t->next_id = 1;
 	t->pathless_us = now_us;
-	t->watch_next_us = NEVER_US;
+	t->watch_next_us = t->received_us = NEVER_US;
 	t->rescue_bytes = RESCUE_BURST_BYTES;
 	idmap_init(&t->sessions);
 	rangeset_init(&t->finished);

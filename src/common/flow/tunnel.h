@@ -82,6 +82,7 @@ struct tunnel {
 	struct list watched;	/* sessions whose head may be late (watch.c) */
 	uint64_t watch_next_us; /* the next look at paths and watched sessions */
 	uint64_t progress_us;	/* when anything was last acknowledged for the first time */
+	uint64_t received_us;	/* the first frame since the last run; NEVER_US: none */
 	uint64_t rescue_bytes;	/* so many may be sent again on suspicion */
 	uint64_t probe_token;	/* of the last probe */
 	struct wayback wayback; /* of the other end's ACKs */

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/minmax.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -361,6 +362,7 @@ int tunnel_receive(struct tunnel *t, struct path *p, const struct frame *head,
 	if (t->config.is_initiator && head->session >= t->next_id)
 		return -EPROTO;
 	p->heard_us = now_us;
+	t->received_us = min_u64(t->received_us, now_us);
 	/* The other end has carried out its part of the change; of a proxy that says nothing. */
 	if (!t->config.is_initiator && !frame_is_path_event(head->type))
 		tunnel_use_path(t, p);

@@ -65,8 +65,8 @@ static bool rescue(struct session *s, struct segment *seg, struct path *p, uint6
 	return true;
 }
 
-/* The head of one session. Returns when to look again. */
-static uint64_t look_at_head(struct session *s, uint64_t now_us)
+/* The head of one session. Returns when to look again. `as_of_us`: see watch_run. */
+static uint64_t look_at_head(struct session *s, uint64_t as_of_us, uint64_t now_us)
 {
 	struct segment *seg = sendq_head(&s->out);
 	struct path *late, *other;
@@ -81,7 +81,7 @@ static uint64_t look_at_head(struct session *s, uint64_t now_us)
 	if (list_is_linked(&seg->lost_node) || !seg->path)
 		return NEVER_US;
 	late_at_us = seg->due_us + path_slack_us(seg->path);
-	if (now_us < late_at_us)
+	if (as_of_us < late_at_us)
 		return late_at_us;
 	/* When nothing at all was acknowledged since, it may be us, or the other end. */
 	if (s->tunnel->progress_us <= seg->due_us)
@@ -248,8 +248,8 @@ static void resend_tail(struct tunnel *t, struct path *p, uint64_t now_us)
 	}
 }
 
-/* Returns when to look again. */
-static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
+/* Returns when to look again. `as_of_us`: see watch_run. */
+static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t as_of_us, uint64_t now_us)
 {
 	uint64_t limit_us = patience_us(p), since_us;
 
@@ -257,7 +257,7 @@ static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 		return NEVER_US;
 	since_us = list_first(&p->carried, struct segment, path_node)->sent_us;
 	since_us = max_u64(since_us, p->progress_us);
-	if (now_us < since_us + limit_us)
+	if (as_of_us < since_us + limit_us)
 		return since_us + limit_us;
 	if (t->progress_us > since_us + limit_us / 2) {
 		/* One that is closed in order, or soon will be, does not come back. */
@@ -275,23 +275,26 @@ static uint64_t look_at_path(struct tunnel *t, struct path *p, uint64_t now_us)
 	return p->tail_us;
 }
 
+/* Paths and heads are judged as of the first frame that has come since the last run: if we were
+ * held up between two reads, what one brought must not accuse those whose turn was before. */
 void watch_run(struct tunnel *t, uint64_t now_us)
 {
-	uint64_t next_us = NEVER_US;
+	uint64_t as_of_us = min_u64(t->received_us, now_us), next_us = NEVER_US;
 
+	t->received_us = NEVER_US;
 	decay_doubts(t, now_us);
 	if (now_us < t->watch_next_us)
 		return;
 	t->watch_next_us = NEVER_US;
 	for (size_t i = 0; i < PATHS_MAX; i++)
 		if (t->slots[i]) {
-			next_us = min_u64(next_us, look_at_path(t, t->slots[i], now_us));
+			next_us = min_u64(next_us, look_at_path(t, t->slots[i], as_of_us, now_us));
 			next_us = min_u64(next_us, forget_late(t->slots[i], now_us));
 		}
 	list_for_each_safe(node, &t->watched)
 		next_us = min_u64(next_us,
 				  look_at_head(container_of(node, struct session, watch_node),
-					       now_us));
+					       as_of_us, now_us));
 	tunnel_free_gone(t);
 	if (next_us != NEVER_US)
 		next_us = max_u64(next_us, now_us + WATCH_TICK_MS * US_PER_MS);

@@ -74,8 +74,8 @@ void deferred_init(struct deferred *d, void (*run)(struct deferred *));
 void deferred_cancel(struct deferred *d);
 
 /* CLOCK_MONOTONIC in µs, read at the first call in the sockets' callbacks, at the first one from
- * the timers on, and at the first one after worker_forget_now: in a long turn bytes come that are
- * newer than its beginning, and what came before it was sent makes a path look shorter than it is. */
+ * the timers on, and at the first one after worker_forget_now: bytes that come late in a long turn
+ * would otherwise be stamped with its beginning, and their RTT would look too short. */
 uint64_t worker_now(struct worker *w);
 static inline void worker_forget_now(struct worker *w)
 {

@@ -24,7 +24,6 @@ struct flight {
 };
 
 #define FLIGHTS 4096
-#define LATE_BUT_EACH 32
 
 /* A link of constant rate and delay, first in, first out; each frame is acknowledged alone. */
 struct line {
@@ -32,8 +31,7 @@ struct line {
 	uint64_t now_us, free_us; /* when the link has sent all that it has */
 	uint64_t rate_Bps, rtt_us;
 	uint64_t back_us; /* what its acknowledgements wait for on their way */
-	uint64_t late_us; /* and for what else, most of them; nobody tells */
-	uint64_t sent;
+	uint64_t late_us; /* and for what else, most of the time; nobody tells */
 	struct flight flights[FLIGHTS];
 	size_t first, count;
 	uint64_t inflight_max;
@@ -61,7 +59,7 @@ static void line_send(struct line *l, uint32_t len)
 		l->free_us = l->now_us;
 	l->free_us += len * US_PER_S / l->rate_Bps;
 	f->acked_us = l->free_us + l->rtt_us + l->back_us;
-	if (++l->sent % LATE_BUT_EACH)
+	if (l->now_us % MS(50) >= MS(5))
 		f->acked_us += l->late_us;
 	/* What is acknowledged later is with it. */
 	for (size_t i = 0; i + 1 < l->count; i++) {
@@ -195,6 +193,42 @@ static void late_acknowledgements_do_not_hold_the_rate_down(void **state)
 	line_run(&l, 3 * US_PER_S);
 	assert_near(l.path.rate_Bps, l.rate_Bps, 2);
 	assert_near(l.path.cap_bytes, (MS(10) + MS(15) / 2) * l.rate_Bps / US_PER_S, 10);
+}
+
+/* The path has forgotten its rate, and learns it again in their midst. */
+static void late_acknowledgements_do_not_keep_the_rate_down(void **state)
+{
+	static struct line l;
+
+	(void)state;
+	line_init(&l, 6250000, MS(10));
+	line_run(&l, US_PER_S);
+	l.late_us = MS(25);
+	line_drain(&l);
+	path_restart(&l.path);
+	l.path.cap_bytes = 2 * l.path.frame_bytes; /* and begins with next to nothing */
+	line_run(&l, 6 * US_PER_S);
+	assert_true(l.path.rate_Bps > l.rate_Bps * 3 / 4);
+}
+
+/* That a queue does not stand while nothing, or not much, is sent says nothing. */
+static void bursts_do_not_make_the_cap_grow(void **state)
+{
+	static struct line l;
+	uint64_t cap_bytes;
+
+	(void)state;
+	line_init(&l, 6250000, MS(10));
+	line_run(&l, 2 * US_PER_S);
+	cap_bytes = l.path.cap_bytes;
+	for (int i = 0; i < 20; i++) {
+		line_drain(&l);
+		path_on_app_limited(&l.path);
+		l.now_us += i % 2 ? US_PER_S : US_PER_S / 10;
+		l.inflight_max = 0;
+		line_run(&l, US_PER_S * 3 / 10);
+		assert_true(l.inflight_max <= cap_bytes + cap_bytes / 4);
+	}
 }
 
 /* As on a route that has changed. */
@@ -538,6 +572,8 @@ int main(void)
 		cmocka_unit_test(a_busy_path_keeps_its_base),
 		cmocka_unit_test(a_busy_way_back_does_not_hold_the_rate_down),
 		cmocka_unit_test(late_acknowledgements_do_not_hold_the_rate_down),
+		cmocka_unit_test(late_acknowledgements_do_not_keep_the_rate_down),
+		cmocka_unit_test(bursts_do_not_make_the_cap_grow),
 		cmocka_unit_test(a_longer_way_does_not_shrink_the_cap_for_good),
 		cmocka_unit_test(a_link_that_has_become_slower_is_not_longer),
 		cmocka_unit_test(a_slower_link_is_believed_after_the_window),

@@ -135,6 +135,36 @@ static void a_path_that_stalls_is_left_and_comes_back(void **state)
 	assert_int_equal(w->paths[dead]->state, PATH_ACTIVE);
 }
 
+/* We are held up between the reads of two subflows: that one brought what shows progress says
+ * nothing of the other, whose bytes may wait in its socket. */
+static void a_pause_between_two_reads_is_no_stall(void **state)
+{
+	struct world *w = *state;
+	struct user *u = begin_known(w);
+	int first = send_two(w, u);
+	struct frame back = {.type = FRAME_PATH_BACK, .len = sizeof(uint64_t)};
+	const uint8_t event[sizeof(uint64_t)] = {1};
+	struct ack_info ack = {.credit = WORLD_CREDIT,
+			       .range_count = 1,
+			       .ranges = {{FRAME, 2 * FRAME}}};
+	uint8_t payload[ACK_PAYLOAD_MAX];
+	struct frame head = {.type = FRAME_ACK, .session = u->id};
+
+	w->now_us += 10 * US_PER_MS;
+	assert_int_equal(tunnel_receive(w->t, w->paths[first], &back, event, NULL, w->now_us), 0);
+	w->now_us += 1000 * US_PER_MS;
+	ack.clock_us = (uint32_t)w->now_us;
+	head.len = (uint32_t)ack_encode(&ack, payload, sizeof(payload));
+	assert_int_equal(tunnel_receive(w->t, w->paths[1 - first], &head, payload, NULL, w->now_us),
+			 0);
+	run(w);
+	assert_int_equal(w->paths[first]->state, PATH_ACTIVE);
+	assert_int_equal(w->paths[first]->doubt_us, 0);
+	/* By the next turn it has been read. */
+	wait_ms(w, 2 * WATCH_TICK_MS);
+	assert_int_equal(w->paths[first]->state, PATH_STALLED);
+}
+
 /* Nothing at all is acknowledged: that may be the other end, and no path is left for it. */
 static void silence_of_all_is_no_stall(void **state)
 {
@@ -260,6 +290,7 @@ int main(void)
 		initiator_test(a_late_head_goes_another_way),
 		initiator_test(lateness_is_forgotten_without_proof),
 		initiator_test(a_path_that_stalls_is_left_and_comes_back),
+		initiator_test(a_pause_between_two_reads_is_no_stall),
 		initiator_test(silence_of_all_is_no_stall),
 		initiator_test(a_tail_is_sent_again),
 		initiator_test(a_hop_that_hears_nothing_stalls_its_path),
