@@ -31,10 +31,11 @@ static const struct column stream_columns[] = {
 };
 
 static const struct column worker_columns[] = {
-	{"WORKER", "index", CELL_COUNT}, {"PID", "pid", CELL_COUNT},
-	{"CPU", "cpu", CELL_COUNT},	 {"STREAMS", "streams", CELL_COUNT},
-	{"PPS", "pps", CELL_COUNT},	 {"BUSY", "busy", CELL_SHARE},
-	{"STATE", "state", CELL_TEXT},
+	{"WORKER", "index", CELL_COUNT},     {"PID", "pid", CELL_COUNT},
+	{"STREAMS", "streams", CELL_COUNT},  {"PPS", "pps", CELL_COUNT},
+	{"BUSY", "busy", CELL_SHARE},	     {"STATE", "state", CELL_TEXT},
+	{"LOST", "queue_drops", CELL_COUNT}, {"DAMAGED", "damaged", CELL_COUNT},
+	{"STRAYS", "strays", CELL_COUNT},
 };
 
 /* ---- one line ---- */

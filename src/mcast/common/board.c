@@ -58,7 +58,13 @@ void board_unmap(struct board *b)
 		munmap(b, sizeof(*b));
 }
 
-void board_enter_port(struct board *b, uint32_t seat, uint16_t port)
+/* Several workers count the same port. */
+static void count_port(struct board *b, uint16_t port, int by)
+{
+	__atomic_fetch_add(&b->port_users[port], (uint16_t)by, __ATOMIC_RELAXED);
+}
+
+bool board_enter_port(struct board *b, uint32_t seat, uint16_t port)
 {
 	struct board_worker *w = &b->workers[seat];
 
@@ -66,9 +72,10 @@ void board_enter_port(struct board *b, uint32_t seat, uint16_t port)
 		if (w->ports[i])
 			continue;
 		w->ports[i] = port;
-		b->has_port[port] = 1;
-		return;
+		count_port(b, port, 1);
+		return true;
 	}
+	return false;
 }
 
 void board_leave_port(struct board *b, uint32_t seat, uint16_t port)
@@ -79,7 +86,7 @@ void board_leave_port(struct board *b, uint32_t seat, uint16_t port)
 		if (w->ports[i] != port)
 			continue;
 		w->ports[i] = 0;
-		b->has_port[port] = 0;
+		count_port(b, port, -1);
 		return;
 	}
 }
@@ -87,6 +94,7 @@ void board_leave_port(struct board *b, uint32_t seat, uint16_t port)
 void board_clear_seat(struct board *b, uint32_t seat)
 {
 	for (size_t i = 0; i < BOARD_PORTS_MAX; i++)
-		b->has_port[b->workers[seat].ports[i]] = 0;
+		if (b->workers[seat].ports[i])
+			count_port(b, b->workers[seat].ports[i], -1);
 	b->workers[seat] = (struct board_worker){0};
 }

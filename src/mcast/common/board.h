@@ -7,10 +7,11 @@
 #ifndef MCAST_BOARD_H
 #define MCAST_BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define BOARD_VERSION 2u
+#define BOARD_VERSION 3u
 #define BOARD_WORKERS_MAX 64u
 #define BOARD_SLOTS_MAX 16384u
 
@@ -62,7 +63,7 @@ struct board_ring {
 
 struct board {
 	uint32_t version, size;
-	uint8_t has_port[UINT16_MAX + 1]; /* 1: some worker sends from it */
+	uint16_t port_users[UINT16_MAX + 1]; /* how many senders send from it */
 	struct board_worker workers[BOARD_WORKERS_MAX];
 	struct board_ring rings[BOARD_RINGS_MAX];
 	struct board_stream streams[BOARD_SLOTS_MAX];
@@ -74,8 +75,9 @@ int board_create(void);
 struct board *board_map(int fd, const char **ret_why);
 void board_unmap(struct board *b);
 
-/* A worker sends from this port from now on, or does so no more. */
-void board_enter_port(struct board *b, uint32_t seat, uint16_t port);
+/* A worker sends to groups from this port from now on (false: there is no room), or does so no
+ * more. */
+bool board_enter_port(struct board *b, uint32_t seat, uint16_t port);
 void board_leave_port(struct board *b, uint32_t seat, uint16_t port);
 /* Whoever had this seat is gone, and all that it had there. */
 void board_clear_seat(struct board *b, uint32_t seat);

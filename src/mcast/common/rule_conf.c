@@ -281,13 +281,17 @@ int rule_conf_write(const char *path, const struct ruleset *s, char ret_why[WHY_
 {
 	char beside[PATH_MAX];
 	FILE *stream = NULL;
-	int err = open_beside(path, beside, &stream);
+	char *real = realpath(path, NULL); /* what a link leads to is replaced, not the link */
+	int err = open_beside(real ? real : path, beside, &stream);
 
-	if (err)
+	if (err) {
+		free(real);
 		return fail_file(path, err, "expected that a file can be made beside it", ret_why);
+	}
 	err = write_whole(stream, path, s);
-	if (!err && rename(beside, path))
+	if (!err && rename(beside, real ? real : path))
 		err = -errno;
+	free(real);
 	if (err) {
 		unlink(beside);
 		return fail_file(path, err, "expected that it can be written", ret_why);

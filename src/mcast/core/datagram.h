@@ -21,10 +21,18 @@ enum datagram_verdict {
 	DATAGRAM_DAMAGED,  /* a length or a sum is wrong, or it was cut */
 };
 
-/* `packet` begins with the IP header; what follows the length that it tells is padding.
- * `is_summed`: UDP's checksum was verified by others, or need not be filled in yet. `ret` is
+/* What is known of UDP's checksum. */
+enum datagram_sum {
+	DATAGRAM_SUM_KNOWN, /* it was verified by others, or need not be filled in yet */
+	DATAGRAM_SUM_TOLD,  /* it is in the packet */
+	/* So too; or there is only that of the pseudo header, from a sender of this machine that
+	 * leaves the rest to the hardware. */
+	DATAGRAM_SUM_BEGUN,
+};
+
+/* `packet` begins with the IP header; what follows the length that it tells is padding. `ret` is
  * filled when it is good. */
-enum datagram_verdict datagram_decode(const uint8_t *packet, size_t len, bool is_summed,
+enum datagram_verdict datagram_decode(const uint8_t *packet, size_t len, enum datagram_sum known,
 				      struct datagram *ret);
 
 #endif

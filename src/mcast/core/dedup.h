@@ -14,12 +14,13 @@
  * stream. A power of two, since numbers wrap, and far below half of theirs. */
 #define DEDUP_WINDOW 4096u
 
+/* Has no pointers: it may lie in memory that one process after the other maps. */
 struct dedup;
 
-/* `match` is not RULE_MATCH_NONE; `seed` is random, so that nobody can make two payloads that are
- * taken for one. */
-struct dedup *dedup_new(enum rule_match match, uint64_t seed);
-void dedup_free(struct dedup *d);
+size_t dedup_bytes(void);
+/* In memory of that size, aligned for anything. `match` is not RULE_MATCH_NONE; `seed` is random,
+ * so that nobody can make two payloads that are taken for one. */
+void dedup_init(struct dedup *d, enum rule_match match, uint64_t seed);
 
 enum dedup_verdict {
 	DEDUP_FIRST, /* goes on */

@@ -1,10 +1,14 @@
 /* A queue before a SOCK_SEQPACKET socket: see channel.h. */
 #include "mcast/relay/channel.h"
 
+#include "common/base/log.h"
+#include "mcast/common/board.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct waiting {
@@ -15,6 +19,8 @@ struct waiting {
 	size_t fd_count;
 };
 
+/* Who lets so many wait has stopped: two for each rule that there may be. */
+#define WAITING_MAX (4 * BOARD_SLOTS_MAX)
 /* Messages that are heard before others of the loop have their turn. */
 #define HEARD_MAX 256
 
@@ -31,6 +37,16 @@ static void waiting_free(struct waiting *w)
 
 static void update_events(struct channel *c);
 
+/* What could not be sent would be missing for ever: the other end is given up, which reading tells
+ * when the loop turns. */
+static void break_off(struct channel *c, int error)
+{
+	if (!c->is_broken)
+		log_error("a worker cannot be told: %s", strerror(error));
+	c->is_broken = true;
+	shutdown(c->fd, SHUT_RDWR);
+}
+
 static void push_waiting(struct channel *c, char *text_take, const int *fds, size_t fd_count,
 			 uint32_t slot)
 {
@@ -40,10 +56,32 @@ static void push_waiting(struct channel *c, char *text_take, const int *fds, siz
 		abort();
 	w->text = text_take;
 	w->slot = slot;
-	for (; w->fd_count < fd_count; w->fd_count++)
-		w->fds[w->fd_count] = fcntl(fds[w->fd_count], F_DUPFD_CLOEXEC, 0);
 	list_push_back(&c->waiting, &w->node);
+	if (++c->waiting_count > WAITING_MAX) {
+		break_off(c, ETIMEDOUT);
+		return;
+	}
+	for (size_t i = 0; i < fd_count; i++) {
+		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0) {
+			break_off(c, errno);
+			return;
+		}
+		w->fds[w->fd_count++] = fd;
+	}
 	update_events(c);
+}
+
+/* False: not now. */
+static bool try_to_send(struct channel *c, const char *text, const int *fds, size_t fd_count)
+{
+	int err = message_send(c->fd, text, fds, fd_count);
+
+	/* That nobody is there, reading tells. */
+	if (err && err != -EAGAIN && err != -EPIPE && err != -ECONNRESET)
+		break_off(c, -err);
+	return err != -EAGAIN;
 }
 
 static void on_sent(struct channel *c, uint32_t slot)
@@ -64,11 +102,11 @@ void channel_send(struct channel *c, json_t *body_take, const int *fds, size_t f
 		free(text);
 		return;
 	}
-	if (!list_is_empty(&c->waiting) || message_send(c->fd, text, fds, fd_count) == -EAGAIN) {
+	if (!list_is_empty(&c->waiting) || !try_to_send(c, text, fds, fd_count)) {
 		push_waiting(c, text, fds, fd_count, slot);
 		return;
 	}
-	free(text); /* sent; or nobody is there, which reading tells */
+	free(text);
 	on_sent(c, slot);
 }
 
@@ -78,10 +116,11 @@ static void send_waiting(struct channel *c)
 		struct waiting *w = list_first(&c->waiting, struct waiting, node);
 		uint32_t slot;
 
-		if (message_send(c->fd, w->text, w->fds, w->fd_count) == -EAGAIN)
+		if (!try_to_send(c, w->text, w->fds, w->fd_count))
 			return;
 		slot = w->slot;
 		waiting_free(w);
+		c->waiting_count--;
 		on_sent(c, slot);
 	}
 	update_events(c);

@@ -16,7 +16,8 @@ struct channel_ops {
 	/* A message is on its way: the other end finds it when it reads. Not for those without
 	 * slot. */
 	void (*sent)(struct channel *c, uint32_t slot);
-	/* The other end has gone, or speaks nonsense. Close it then. */
+	/* The other end has gone, or speaks nonsense, or has heard less than it was told. Close it
+	 * then. */
 	void (*gone)(struct channel *c);
 	/* Its memory is the owner's again. */
 	void (*closed)(struct channel *c);
@@ -26,8 +27,10 @@ struct channel {
 	const struct channel_ops *ops;
 	uv_poll_t poll;
 	int fd;
-	struct list waiting; /* messages that had no room yet */
+	struct list waiting;  /* messages that had no room yet, */
+	size_t waiting_count; /* so many */
 	bool is_closing;
+	bool is_broken; /* something could not be said: the other end must not go on */
 };
 
 /* `fd_take` is non-blocking. */

@@ -12,9 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Batches that are open at once, and how long one may be. */
+/* Batches that are open at once, how long one may be unused, and what may be in one: each rule
+ * there may be removed and added. */
 #define BATCHES_MAX 16
 #define BATCH_WAIT_S 60
+#define BATCH_CHANGES_MAX ((size_t)2 * BOARD_SLOTS_MAX)
 /* Who moves a stream by hand does not want it to be moved back at once. */
 #define MOVED_REST_ROUNDS 600
 /* Rules in one reply, when the asker does not say: 0.3 MB. */
@@ -23,7 +25,7 @@
 struct batch {
 	struct list node;
 	uint32_t id;
-	uint64_t since_ns;
+	uint64_t used_ns;
 	struct rule_batch changes;
 };
 
@@ -42,20 +44,16 @@ void execute_done(struct supervisor *s)
 		batch_free(container_of(node, struct batch, node));
 }
 
-static size_t drop_old_batches(struct supervisor *s)
+void execute_tick(struct supervisor *s)
 {
 	uint64_t now_ns = clock_now_ns();
-	size_t count = 0;
 
 	list_for_each_safe(node, &s->batches) {
 		struct batch *b = container_of(node, struct batch, node);
 
-		if (now_ns - b->since_ns > BATCH_WAIT_S * NS_PER_S)
+		if (now_ns - b->used_ns > BATCH_WAIT_S * NS_PER_S)
 			batch_free(b);
-		else
-			count++;
 	}
-	return count;
 }
 
 static struct batch *find_batch(struct supervisor *s, const json_t *args)
@@ -65,17 +63,29 @@ static struct batch *find_batch(struct supervisor *s, const json_t *args)
 	list_for_each(node, &s->batches) {
 		struct batch *b = container_of(node, struct batch, node);
 
-		if (b->id == id)
-			return b;
+		if (b->id != id)
+			continue;
+		b->used_ns = clock_now_ns();
+		return b;
 	}
 	return NULL;
+}
+
+static void refuse_batch(struct control_request *req)
+{
+	control_reply_error(req, "not_found",
+			    "batch: expected one that is open (unused for %d s, it is closed)",
+			    BATCH_WAIT_S);
 }
 
 static void begin_batch(struct supervisor *s, struct control_request *req)
 {
 	struct batch *b;
+	size_t count = 0;
 
-	if (drop_old_batches(s) >= BATCHES_MAX) {
+	list_for_each(node, &s->batches)
+		count++;
+	if (count >= BATCHES_MAX) {
 		control_reply_error(req, "busy", "expected fewer than %d open batches",
 				    BATCHES_MAX);
 		return;
@@ -84,7 +94,7 @@ static void begin_batch(struct supervisor *s, struct control_request *req)
 	if (!b)
 		abort();
 	b->id = ++s->batch_last;
-	b->since_ns = clock_now_ns();
+	b->used_ns = clock_now_ns();
 	list_push_back(&s->batches, &b->node);
 	control_reply_ok(req, json_pack("{s:I}", "batch", (json_int_t)b->id));
 }
@@ -146,7 +156,12 @@ static void change(struct supervisor *s, struct control_request *req, enum rule_
 	int err;
 
 	if (!b && json_object_get(control_args(req), "batch")) {
-		control_reply_error(req, "not_found", "batch: expected one that is open");
+		refuse_batch(req);
+		return;
+	}
+	if (b && b->changes.count >= BATCH_CHANGES_MAX) {
+		control_reply_error(req, "full", "batch: expected at most %zu changes",
+				    BATCH_CHANGES_MAX);
 		return;
 	}
 	rule_batch_push(b ? &b->changes : &one, kind, rule);
@@ -185,21 +200,31 @@ static void change_rule(struct supervisor *s, struct control_request *req)
 	change_to_rule(s, req, RULE_CHANGE);
 }
 
-/* The name that is asked for; "" when there is none, or a longer one than any. */
-static void name_of(const struct control_request *req, char ret_name[RULE_NAME_MAX])
+/* The name that is asked for, "" when there is none. False: it was refused. */
+static bool name_of(struct control_request *req, char ret_name[RULE_NAME_MAX])
 {
-	const char *name = json_string_value(json_object_get(control_args(req), "name"));
+	const json_t *given = json_object_get(control_args(req), "name");
+	const char *name = json_string_value(given);
 
 	memset(ret_name, 0, RULE_NAME_MAX);
-	if (name && strlen(name) < RULE_NAME_MAX)
-		memcpy(ret_name, name, strlen(name));
+	if (!given)
+		return true;
+	if (!name || !*name || strlen(name) >= RULE_NAME_MAX) {
+		control_reply_error(req, "bad_request",
+				    "name: expected that of a rule, a text of 1 to %u characters",
+				    RULE_NAME_MAX - 1);
+		return false;
+	}
+	memcpy(ret_name, name, strlen(name));
+	return true;
 }
 
 static void remove_rule(struct supervisor *s, struct control_request *req)
 {
 	struct rule rule = {0};
 
-	name_of(req, rule.name);
+	if (!name_of(req, rule.name))
+		return;
 	if (!*rule.name)
 		control_reply_error(req, "bad_request", "name: expected that of a rule");
 	else
@@ -213,7 +238,7 @@ static void commit(struct supervisor *s, struct control_request *req)
 	int err;
 
 	if (!b) {
-		control_reply_error(req, "not_found", "batch: expected one that is open");
+		refuse_batch(req);
 		return;
 	}
 	err = supervisor_apply(s, &b->changes, why);
@@ -229,7 +254,7 @@ static void abort_batch(struct supervisor *s, struct control_request *req)
 	struct batch *b = find_batch(s, control_args(req));
 
 	if (!b) {
-		control_reply_error(req, "not_found", "batch: expected one that is open");
+		refuse_batch(req);
 		return;
 	}
 	batch_free(b);
@@ -293,7 +318,8 @@ static void stats(struct supervisor *s, struct control_request *req)
 	char name[RULE_NAME_MAX];
 	size_t from, count;
 
-	name_of(req, name);
+	if (!name_of(req, name))
+		return;
 	page_of(req, &from, &count);
 	if (*name && !stream_find(s, name))
 		control_reply_error(req, "not_found", "rule \"%s\": expected one of `list`", name);
@@ -336,11 +362,15 @@ static struct process *worker_of(struct supervisor *s, struct control_request *r
 	json_int_t index = json_integer_value(number);
 	struct process *p = NULL;
 
-	if (json_is_integer(number) && index >= 0 && index < s->options->worker_count)
-		p = staff_at(s, (uint32_t)index);
-	if (!p)
+	if (!json_is_integer(number) || index < 0 || index >= s->options->worker_count) {
 		control_reply_error(req, "not_found", "worker: expected 0 to %u",
 				    s->options->worker_count - 1);
+		return NULL;
+	}
+	p = staff_at(s, (uint32_t)index);
+	if (!p)
+		control_reply_error(req, "busy", "worker %d: it is being started again",
+				    (int)index);
 	return p;
 }
 
@@ -350,15 +380,17 @@ static void move(struct supervisor *s, struct control_request *req)
 	struct stream *st;
 	char name[RULE_NAME_MAX];
 
-	if (!to)
+	if (!to || !name_of(req, name))
 		return;
-	name_of(req, name);
 	st = stream_find(s, name);
 	if (!st) {
 		control_reply_error(req, "not_found", "rule \"%s\": expected one of `list`", name);
 		return;
 	}
-	stream_move(st, to);
+	if (!stream_move(st, to)) {
+		control_reply_error(req, "busy", "rule \"%s\": it is being moved already", name);
+		return;
+	}
 	st->rest_rounds = MOVED_REST_ROUNDS;
 	control_reply_ok(req, NULL);
 }
@@ -377,24 +409,20 @@ static void restart_worker(struct supervisor *s, struct control_request *req)
 
 /* ---- the end ---- */
 
-static void end(struct supervisor *s, struct control_request *req, bool is_leaving)
-{
-	if (s->is_ending) {
-		control_reply_error(req, "busy", "it is ending already");
-		return;
-	}
-	s->ending_request = req;
-	supervisor_end(s, is_leaving);
-}
-
 static void detach(struct supervisor *s, struct control_request *req)
 {
-	end(s, req, true);
+	if (s->ending_request)
+		control_reply_error(req, "busy", "it is about to detach");
+	else
+		supervisor_leave(s, req);
 }
 
 static void shut_down(struct supervisor *s, struct control_request *req)
 {
-	end(s, req, false);
+	if (s->ending_request)
+		control_reply_error(s->ending_request, "busy", "it ends altogether");
+	s->ending_request = req;
+	supervisor_end(s, false);
 }
 
 static const struct {
@@ -413,8 +441,8 @@ void execute(void *user, struct control_request *req)
 {
 	struct supervisor *s = user;
 
-	if (s->is_adopting || !s->board) {
-		control_reply_error(req, "busy", "it is beginning");
+	if (s->is_adopting || !s->board || s->is_ending) {
+		control_reply_error(req, "busy", "it is %s", s->is_ending ? "ending" : "beginning");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++) {

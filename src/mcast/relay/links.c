@@ -10,13 +10,16 @@
 /* A device that is made causes several messages, and many devices may be made at once. */
 #define SETTLE_MS 50
 
-static void on_settled(uv_timer_t *timer)
+void links_look(struct supervisor *s)
 {
-	struct supervisor *s = timer->data;
-
 	rings_look(s->rings);
 	list_for_each_safe(node, &s->streams)
 		stream_look_at_inputs(container_of(node, struct stream, node));
+}
+
+static void on_settled(uv_timer_t *timer)
+{
+	links_look(timer->data);
 }
 
 /* What they say does not matter: that something has changed does. */

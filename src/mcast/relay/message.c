@@ -87,16 +87,48 @@ uint32_t message_number(const struct message *m, const char *key)
 	return (uint32_t)json_integer_value(json_object_get(m->body, key));
 }
 
-void message_take_inputs(struct message *m, int ret_fds[RULE_INPUTS_MAX])
+size_t message_put_inputs(json_t *body, const struct message_inputs *in,
+			  int ret_fds[MESSAGE_FDS_MAX])
 {
+	json_t *interfaces = json_array();
+	int inputs = 0;
+	size_t count = 0;
+
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
+		json_array_append_new(interfaces, json_integer((int)in->interfaces[i]));
+		if (in->fds[i] < 0)
+			continue;
+		ret_fds[count++] = in->fds[i];
+		inputs |= 1 << i;
+	}
+	if (in->dedup_fd >= 0)
+		ret_fds[count++] = in->dedup_fd;
+	json_object_set_new(body, "inputs", json_integer(inputs));
+	json_object_set_new(body, "interfaces", interfaces);
+	json_object_set_new(body, "dedup", json_boolean(in->dedup_fd >= 0));
+	return count;
+}
+
+static int take_fd(struct message *m, size_t *taken)
+{
+	int fd;
+
+	if (*taken == m->fd_count)
+		return -1;
+	fd = m->fds[*taken];
+	m->fds[(*taken)++] = -1;
+	return fd;
+}
+
+void message_take_inputs(struct message *m, struct message_inputs *ret)
+{
+	const json_t *interfaces = json_object_get(m->body, "interfaces");
 	uint32_t inputs = message_number(m, "inputs");
 	size_t taken = 0;
 
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
-		ret_fds[i] = -1;
-		if (!(inputs & 1u << i) || taken == m->fd_count)
-			continue;
-		ret_fds[i] = m->fds[taken];
-		m->fds[taken++] = -1;
+		ret->fds[i] = inputs & 1u << i ? take_fd(m, &taken) : -1;
+		ret->interfaces[i] = (unsigned)json_integer_value(json_array_get(interfaces, i));
 	}
+	ret->dedup_fd = json_is_true(json_object_get(m->body, "dedup")) ? take_fd(m, &taken) : -1;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 void address_fill(union address *ret, const struct ip *ip, uint16_t port, unsigned interface)
@@ -26,9 +27,20 @@ socklen_t address_len(const union address *a)
 	return a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
 }
 
+/* The C library's own would open a socket each time, and say "there is none" when it cannot. */
 unsigned interface_index(const char *name)
 {
-	return *name ? if_nametoindex(name) : 0;
+	static int fd = -1;
+	struct ifreq request = {0};
+
+	if (!*name)
+		return 0;
+	if (fd < 0)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return if_nametoindex(name);
+	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+	return ioctl(fd, SIOCGIFINDEX, &request) < 0 ? 0 : (unsigned)request.ifr_ifindex;
 }
 
 int socket_set(int fd, int level, int option, int value)

@@ -8,9 +8,9 @@
 #include "mcast/relay/receive.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SOCKET_DEFAULT "/run/multicast_relay.sock"
 /* 150 ms of 3,000 packets of 1 KiB a second, as the kernel counts them. */
@@ -30,9 +30,10 @@ static void print_help(void)
 	     "  -c, --config=FILE         the rules to begin with; SIGHUP reads it again\n"
 	     "  -C, --check               read the file, say what is wrong with it, and exit\n"
 	     "  -b, --receive-buffer=SIZE of each input [1M]\n"
-	     "  -r, --rx=PATH             how packets come: udp (sockets) or packet (rings of\n"
-	     "                            packet sockets, which see what reverse path filters\n"
-	     "                            drop) [udp]\n"
+	     "  -r, --rx=PATH             how packets come: udp (sockets), packet (rings of\n"
+	     "                            packet sockets) or xdp (XDP sockets, where the\n"
+	     "                            interface's driver can); the last two see what\n"
+	     "                            reverse path filters drop [udp]\n"
 	     "  -l, --log-level=LEVEL     error, warn, info or debug [info]\n"
 	     "  -f, --log-format=FORMAT   text or json [text]\n"
 	     "  -h, --help                show this, and exit\n"
@@ -53,8 +54,8 @@ static enum exit_code parse_buffer(const char *text, struct options *ret)
 static enum exit_code parse_rx(const char *text, struct options *ret)
 {
 	ret->worker.rx = receive_find(text);
-	ret->is_packet = ret->worker.rx == &receive_packet;
-	return ret->worker.rx ? EXIT_DONE : fail_exit("--rx \"%s\": expected udp or packet", text);
+	return ret->worker.rx ? EXIT_DONE
+			      : fail_exit("--rx \"%s\": expected udp, packet or xdp", text);
 }
 
 /* What the supervisor gives to its workers. */
@@ -144,13 +145,16 @@ static enum exit_code parse_role(int argc, char **argv, struct options *ret)
 	return EXIT_DONE;
 }
 
+/* That this process may use. */
 static uint32_t processors(void)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t count;
+	cpu_set_t set;
 
-	if (n < 1)
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
 		return 1;
-	return n > (long)BOARD_WORKERS_MAX / 2 ? BOARD_WORKERS_MAX / 2 : (uint32_t)n;
+	count = (uint32_t)CPU_COUNT(&set);
+	return count > BOARD_WORKERS_MAX / 2 ? BOARD_WORKERS_MAX / 2 : count;
 }
 
 enum exit_code options_parse(int argc, char **argv, struct options *ret, bool *ret_is_over)

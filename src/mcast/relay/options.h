@@ -15,7 +15,6 @@ struct options {
 	const char *control_socket;
 	const char *config; /* NULL: none */
 	bool is_check;
-	bool is_packet;	       /* --rx */
 	uint32_t buffer_bytes; /* of each input */
 	enum log_level log_level;
 	enum log_format log_format;

@@ -2,6 +2,7 @@
 #include "mcast/relay/own.h"
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 
 #include <ifaddrs.h>
 #include <string.h>
@@ -36,9 +37,11 @@ uint16_t own_enter(struct own *o, int fd)
 	if (getsockname(fd, &local.any, &len) < 0)
 		return 0;
 	port = port_of(&local);
-	if (port)
-		board_enter_port(o->board, o->seat, port);
-	return port;
+	if (port && board_enter_port(o->board, o->seat, port))
+		return port;
+	log_warn("packets of ours that come back by another way are not known as such: there are "
+		 "too many outputs of different kinds");
+	return 0;
 }
 
 void own_leave(struct own *o, uint16_t port)
@@ -62,7 +65,7 @@ static bool is_same_host(const union address *a, const struct sockaddr *b)
 
 static void read_addresses(struct own *o, uint64_t now_ns)
 {
-	if (o->addresses && now_ns - o->looked_ns < LOOK_NS)
+	if (o->looked_ns && now_ns - o->looked_ns < LOOK_NS)
 		return;
 	own_done(o);
 	o->looked_ns = now_ns;
@@ -72,7 +75,7 @@ static void read_addresses(struct own *o, uint64_t now_ns)
 
 bool own_is_source(struct own *o, const union address *from, uint64_t now_ns)
 {
-	if (!o->board->has_port[port_of(from)])
+	if (!o->board->port_users[port_of(from)])
 		return false;
 	read_addresses(o, now_ns);
 	for (const struct ifaddrs *a = o->addresses; a; a = a->ifa_next)

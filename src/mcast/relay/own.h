@@ -19,8 +19,8 @@ struct own {
 void own_init(struct own *o, struct board *board, uint32_t seat);
 void own_done(struct own *o);
 
-/* A sender's socket: all workers are to know its port, which it gets now if it has none. Returns
- * the port; 0 when there is none. */
+/* A sender's socket, which is bound: all workers are to know its port, which is returned; 0 when
+ * there is no room for it. */
 uint16_t own_enter(struct own *o, int fd);
 void own_leave(struct own *o, uint16_t port);
 

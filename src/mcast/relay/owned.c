@@ -1,7 +1,8 @@
 /* From an input to the outlets: see owned.h. */
 #include "mcast/relay/owned.h"
 
-#include "common/base/rng.h"
+#include "common/base/log.h"
+#include "mcast/relay/dedup_file.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,8 +16,8 @@ static void open_outlets(struct owned *o, struct senders *senders)
 		outlet_open(&o->outlets[i], senders, &o->rule.outputs[i]);
 }
 
-struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *senders,
-			struct board_stream *counters)
+struct owned *owned_new(uint32_t slot, struct rule *rule_take, const struct message_inputs *take,
+			struct senders *senders, struct board_stream *counters)
 {
 	struct owned *o = calloc(1, sizeof(*o));
 
@@ -32,14 +33,14 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *s
 		o->inputs[i] = (struct receive_input){.rule = &o->rule.inputs[i],
 						      .number = i,
 						      .is_joint = o->rule.input_count == 1,
-						      .fd = -1,
+						      .fd = take->fds[i],
+						      .interface = take->interfaces[i],
 						      .overflows = &counters->overflows[i]};
-	if (o->rule.input_count > 1) {
-		uint64_t seed;
-
-		random_bytes(&seed, sizeof(seed));
-		o->dedup = dedup_new(o->rule.match, seed);
-	}
+	o->dedup_fd = take->dedup_fd;
+	o->dedup = dedup_file_map(o->dedup_fd);
+	if (o->rule.input_count > 1 && !o->dedup)
+		log_error("rule \"%s\": no memory for copies by its second input: all are sent",
+			  o->rule.name);
 	open_outlets(o, senders);
 	return o;
 }
@@ -52,7 +53,9 @@ void owned_free(struct owned *o)
 	for (size_t i = 0; i < o->rule.output_count; i++)
 		outlet_close(&o->outlets[i]);
 	free(o->outlets);
-	dedup_free(o->dedup);
+	dedup_file_unmap(o->dedup);
+	if (o->dedup_fd >= 0)
+		close(o->dedup_fd);
 	park_done(&o->park);
 	rule_done(&o->rule);
 	list_remove(&o->node);
@@ -122,7 +125,9 @@ static bool is_wanted(struct owned *o, unsigned number, const struct arrival *a,
 static void count_arrivals(struct board_stream *c, uint64_t packets, uint64_t bytes,
 			   uint64_t now_ns)
 {
-	uint64_t gap_ns = packets ? (now_ns - c->last_packet_ns) / packets : 0;
+	/* What was parked is older than what the last owner has had. */
+	uint64_t since_ns = now_ns > c->last_packet_ns ? now_ns - c->last_packet_ns : 0;
+	uint64_t gap_ns = packets ? since_ns / packets : 0;
 
 	c->received_packets += packets;
 	c->received_bytes += bytes;
@@ -143,7 +148,7 @@ static void park(struct owned *o, unsigned number, const struct arrival *arrival
 {
 	for (unsigned i = 0; i < count; i++)
 		if (!park_add(&o->park, number, &arrivals[i]))
-			o->counters->queue_drops += arrivals[i].packets;
+			o->park.drops += arrivals[i].packets;
 }
 
 void owned_relay(struct owned *o, const struct receive_input *in, struct arrival *arrivals,
@@ -170,6 +175,7 @@ void owned_relay(struct owned *o, const struct receive_input *in, struct arrival
 
 void owned_unpark(struct owned *o, struct park *from, uint64_t now_ns)
 {
+	o->counters->queue_drops += from->drops;
 	for (struct parked *p = from->first; p; p = p->next)
 		if (p->input < o->rule.input_count)
 			owned_relay(o, &o->inputs[p->input], &p->arrival, 1, now_ns);

@@ -14,19 +14,20 @@ struct owned {
 	struct rule rule;
 	struct receive_input inputs[RULE_INPUTS_MAX];
 	struct outlet *outlets; /* rule.output_count of them */
-	struct dedup *dedup;	/* NULL with one input */
+	struct dedup *dedup;	/* NULL with one input; mapped */
+	int dedup_fd;
 	struct board_stream *counters;
 	struct own *own;
 	/* Another worker still has packets of it; what comes here is kept until they have gone. */
 	bool is_expected;
 	struct park park;
 	bool is_released; /* not read any more; the sockets are kept */
+	bool is_unwanted; /* its rule is gone, too */
 };
 
-/* `rule_take` becomes its own, and so do the descriptors that the caller puts into its inputs,
- * where there are none yet. */
-struct owned *owned_new(uint32_t slot, struct rule *rule_take, struct senders *senders,
-			struct board_stream *counters);
+/* `rule_take` and `take` become its own. */
+struct owned *owned_new(uint32_t slot, struct rule *rule_take, const struct message_inputs *take,
+			struct senders *senders, struct board_stream *counters);
 void owned_free(struct owned *o);
 
 /* Pushes to the outlets what goes on of `count` arrivals by one of its inputs, or parks it. */

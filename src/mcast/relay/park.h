@@ -21,6 +21,7 @@ struct parked {
 struct park {
 	struct parked *first, *last;
 	size_t bytes;
+	uint64_t drops; /* packets that found no room; the counters are the old owner's still */
 };
 
 /* False when it is full. */

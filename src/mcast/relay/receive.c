@@ -5,7 +5,8 @@
 
 const struct receive_ops *receive_find(const char *name)
 {
-	static const struct receive_ops *const all[] = {&receive_udp, &receive_packet};
+	static const struct receive_ops *const all[] = {&receive_udp, &receive_packet,
+							&receive_xdp};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (strcmp(all[i]->name, name) == 0)

@@ -1,6 +1,6 @@
 /* How datagrams come to a worker, and the memory that they lie in until they have been sent. There
- * is one way by UDP sockets (receive_udp.c), and one by rings of packet sockets
- * (receive_packet.c). docs/multicast.md has the difference. */
+ * is one way by UDP sockets (receive_udp.c), and two by rings (receive_ring.c). docs/multicast.md
+ * has the difference. */
 #ifndef RELAY_RECEIVE_H
 #define RELAY_RECEIVE_H
 
@@ -8,6 +8,7 @@
 #include "mcast/core/hashed.h"
 #include "mcast/relay/message.h"
 #include "mcast/relay/net.h"
+#include "mcast/relay/steer.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -35,10 +36,10 @@ struct receive_input {
 	int fd;		     /* the UDP socket that has joined; -1: its interface is missing */
 	uint32_t *overflows; /* SO_RXQ_OVFL of this socket, as last told; on the board */
 
-	/* Of the packet path. */
+	/* Where it comes by rings. */
 	struct hashed by_key;
 	bool is_known;
-	uint64_t mark; /* of its ring, when it was released */
+	uint64_t marks[STEER_QUEUES_MAX]; /* of its rings, when it was released */
 	struct receive_input *next_touched;
 	unsigned found_count;
 };
@@ -57,6 +58,7 @@ struct receive_setting {
 };
 
 struct receive_ops;
+struct ring_kind;
 
 struct receiver {
 	const struct receive_ops *ops;
@@ -64,7 +66,8 @@ struct receiver {
 };
 
 struct receive_ops {
-	const char *name; /* of --rx */
+	const char *name;	       /* of --rx */
+	const struct ring_kind *rings; /* NULL: by sockets only */
 	struct receiver *(*open)(const struct receive_setting *with);
 	void (*close)(struct receiver *r);
 
@@ -90,10 +93,10 @@ struct receive_ops {
 	 * what a new supervisor must be told; false: there are no more. */
 	bool (*hear)(struct receiver *r, const char *what, struct message *m);
 	bool (*tell)(const struct receiver *r, unsigned i, json_t **ret,
-		     int ret_fds[MESSAGE_FDS_MAX]);
+		     int ret_fds[MESSAGE_FDS_MAX], size_t *ret_fd_count);
 };
 
-extern const struct receive_ops receive_udp, receive_packet;
+extern const struct receive_ops receive_udp, receive_packet, receive_xdp;
 
 /* By its name, or NULL. */
 const struct receive_ops *receive_find(const char *name);

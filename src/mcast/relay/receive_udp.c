@@ -148,7 +148,12 @@ static void settle(struct udp_receiver *u, unsigned i, uint32_t *ret_overflows)
 	a->packets = receive_packets(len, a->segment_bytes);
 }
 
-/* The kernel's count has 32 bits, and wraps. */
+/* The kernel's count has 32 bits, and wraps. Of another socket in the same place it begins anew. */
+static uint32_t lost_since(uint32_t before, uint32_t now)
+{
+	return (int32_t)(now - before) < 0 ? now : now - before;
+}
+
 static bool udp_take(struct receiver *r, void *readable)
 {
 	struct udp_receiver *u = udp_of(r);
@@ -169,7 +174,7 @@ static bool udp_take(struct receiver *r, void *readable)
 		settle(u, i, in->overflows);
 	u->used += (unsigned)n;
 	r->with.on_arrivals(r->with.user, in, &u->arrivals[first], (unsigned)n,
-			    *in->overflows - before);
+			    lost_since(before, *in->overflows));
 	return true;
 }
 
@@ -188,12 +193,13 @@ static bool udp_hear(struct receiver *r, const char *what, struct message *m)
 }
 
 static bool udp_tell(const struct receiver *r, unsigned i, json_t **ret,
-		     int ret_fds[MESSAGE_FDS_MAX])
+		     int ret_fds[MESSAGE_FDS_MAX], size_t *ret_fd_count)
 {
 	(void)r;
 	(void)i;
 	(void)ret;
 	(void)ret_fds;
+	(void)ret_fd_count;
 	return false;
 }
 

@@ -142,7 +142,8 @@ static json_t *process_json(const struct supervisor *s, const struct process *p)
 
 	return json_pack("{s:o, s:i, s:o, s:f, s:f, s:o, s:s, s:o, s:o, s:o}", "index",
 			 number(p->index), "pid", (int)p->pid, "streams", number(p->stream_count),
-			 "pps", p->load_pps, "busy", age_ns > 0 ? (double)c->busy_ns / age_ns : 0.0,
+			 "pps", p->load_pps, "busy",
+			 age_ns > 0 ? (double)(c->busy_ns - p->busy_before_ns) / age_ns : 0.0,
 			 "turns", number(c->turns), "state", state_name(p->state), "queue_drops",
 			 number(ring.queue_drops), "damaged", number(ring.damaged), "strays",
 			 number(ring.strays));

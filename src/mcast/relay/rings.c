@@ -1,4 +1,4 @@
-/* Rings by interface and seat: see rings.h. */
+/* Rings by interface, queue and seat: see rings.h. */
 #include "mcast/relay/rings.h"
 
 #include "common/base/log.h"
@@ -6,58 +6,65 @@
 #include "mcast/relay/steer.h"
 #include "mcast/relay/supervisor.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Of the socket that gets what nobody wants. */
-#define SEAT_NOBODY BOARD_WORKERS_MAX
 /* A ring is shared by the streams of a worker: it has the memory of so many inputs. */
 #define INPUTS_SHARING 16u
-#define BLOCKS_MIN 4u
+/* A ring's number in the maps, where it is not one of its interface only. */
+#define MEMBERS_MAX (BOARD_RINGS_MAX + 1u)
 
 struct rings {
 	struct supervisor *supervisor;
-	struct list all; /* struct ring; of one interface in the order of their numbers */
+	const struct ring_kind *kind;
+	struct list all; /* struct ring; of an interface founders first, then by member */
 	struct steer steer;
 	int program_fd;
+	uint32_t last_id;     /* that was given */
+	struct idmap refused; /* by interface */
 };
 
-struct rings *rings_new(struct supervisor *s)
+struct rings *rings_new(struct supervisor *s, const struct ring_kind *kind)
 {
-	struct rings *r = calloc(1, sizeof(*r));
+	struct rings *r;
 
+	if (!kind)
+		return NULL;
+	r = calloc(1, sizeof(*r));
 	if (!r)
 		abort();
 	r->supervisor = s;
-	r->steer = (struct steer){-1, -1};
+	r->kind = kind;
+	steer_init(&r->steer);
 	r->program_fd = -1;
 	list_init(&r->all);
+	idmap_init(&r->refused);
 	return r;
 }
 
+const struct ring_kind *rings_kind(const struct rings *r)
+{
+	return r ? r->kind : NULL;
+}
+
+/* The maps may have been adopted. */
 int rings_open(struct rings *r, char ret_why[WHY_BYTES_MAX])
 {
 	int err = 0;
 
 	if (!r)
 		return 0;
-	if (r->steer.inputs_fd < 0)
-		err = steer_open(&r->steer, BOARD_SLOTS_MAX * RULE_INPUTS_MAX);
-	if (err)
-		return fail_why(ret_why, "--rx packet: bpf: %s", strerror(-err));
-	r->program_fd = steer_program_new(&r->steer);
-	if (r->program_fd < 0)
-		return fail_why(ret_why, "--rx packet: bpf: %s", strerror(-r->program_fd));
-	return 0;
-}
-
-static void ring_free(struct ring *ring)
-{
-	list_remove(&ring->node);
-	ring_done(ring);
-	free(ring);
+	if (list_is_empty(&r->all))
+		err = steer_open(&r->steer, r->kind->steer, BOARD_SLOTS_MAX * RULE_INPUTS_MAX,
+				 MEMBERS_MAX);
+	if (!err)
+		r->program_fd = steer_program_new(&r->steer);
+	if (!err && r->program_fd < 0)
+		err = r->program_fd;
+	return err ? fail_why(ret_why, "--rx %s: bpf: %s", r->kind->name, strerror(-err)) : 0;
 }
 
 void rings_done(struct rings *r)
@@ -66,6 +73,7 @@ void rings_done(struct rings *r)
 		return;
 	list_for_each_safe(node, &r->all)
 		ring_free(container_of(node, struct ring, node));
+	idmap_done(&r->refused);
 	steer_done(&r->steer);
 	if (r->program_fd >= 0)
 		close(r->program_fd);
@@ -76,9 +84,10 @@ void rings_done(struct rings *r)
 
 static void tell_of(const struct rings *r, const struct ring *ring, struct process *p)
 {
-	const int fds[] = {ring->fd, r->steer.inputs_fd, r->steer.members_fd};
+	int fds[MESSAGE_FDS_MAX];
+	size_t count = ring_fds(ring, &r->steer, fds);
 
-	process_send(p, ring_to_message(ring, "do"), fds, RING_FDS);
+	process_send(p, ring_to_message(ring, "do"), fds, count);
 }
 
 static void tell_all_of(const struct rings *r, const struct ring *ring)
@@ -103,12 +112,12 @@ void rings_begin(struct rings *r, struct process *p)
 
 /* ---- finding and making ---- */
 
-static struct ring *find(const struct rings *r, unsigned interface, uint32_t seat)
+static struct ring *find(const struct rings *r, unsigned interface, uint32_t queue, uint32_t seat)
 {
 	list_for_each(node, &r->all) {
 		struct ring *ring = container_of(node, struct ring, node);
 
-		if (ring->interface == interface && ring->seat == seat)
+		if (ring->interface == interface && ring->queue == queue && ring->seat == seat)
 			return ring;
 	}
 	return NULL;
@@ -125,86 +134,165 @@ static const struct ring *find_id(const struct rings *r, uint32_t id)
 	return NULL;
 }
 
-static uint32_t free_id(const struct rings *r)
+/* Not one that was free a moment ago: who reads that ring may not have heard it yet. */
+static uint32_t free_id(struct rings *r)
 {
-	uint32_t id = 0;
+	for (uint32_t i = 0; i < BOARD_RINGS_MAX; i++) {
+		uint32_t id = (r->last_id + 1 + i) % BOARD_RINGS_MAX;
 
-	while (id < BOARD_RINGS_MAX && find_id(r, id))
-		id++;
-	return id;
+		if (find_id(r, id))
+			continue;
+		r->last_id = id;
+		return id;
+	}
+	return BOARD_RINGS_MAX;
 }
 
-/* Numbers are given in the order of joining. */
-static uint32_t next_member(const struct rings *r, unsigned interface)
+/* Of packet sockets the kernel gives the numbers, in the order of joining. Of XDP sockets all
+ * queues of an interface have one, which no other interface has. */
+static uint32_t member_for(const struct rings *r, const struct ring *ring)
 {
+	const struct ring *first = find(r, ring->interface, 0, ring->seat);
 	uint32_t count = 0;
 
+	if (r->kind->steer == STEER_XDP)
+		return first ? first->member : ring->id + 1;
 	list_for_each(node, &r->all)
-		count += container_of(node, struct ring, node)->interface == interface;
+		count += container_of(node, struct ring, node)->interface == ring->interface;
 	return count;
 }
 
-static uint32_t block_count(const struct rings *r)
+static int open_ring(const struct rings *r, struct ring *ring, const struct ring *founder)
 {
-	uint32_t count = r->supervisor->options->buffer_bytes / RING_BLOCK_BYTES * INPUTS_SHARING;
+	int err = ring->kind->open(ring, founder, r->program_fd);
 
-	return count < BLOCKS_MIN ? BLOCKS_MIN : count;
+	if (!err && r->kind->steer == STEER_XDP && !ring_is_founder(ring))
+		err = steer_enter(&r->steer, ring->member, ring->queue, ring->fds[0]);
+	return err;
 }
 
-static int open_ring(const struct rings *r, struct ring *ring)
+/* 0 or a negative errno. */
+static int make(struct rings *r, unsigned interface, uint32_t queue, uint32_t seat,
+		const struct ring *founder)
 {
-	const struct ring *nobody = find(r, ring->interface, SEAT_NOBODY);
-	uint16_t group = 0;
-	int err = 0;
-
-	if (nobody)
-		err = ring_group(nobody, &group);
-	return err ? err : ring_open(ring, r->program_fd, &group);
-}
-
-static struct ring *make(struct rings *r, unsigned interface, uint32_t seat)
-{
-	struct ring *ring = calloc(1, sizeof(*ring));
+	struct ring *ring = ring_new(r->kind);
 	int err;
 
-	if (!ring)
-		abort();
-	*ring = (struct ring){.id = free_id(r),
-			      .interface = interface,
-			      .member = next_member(r, interface),
-			      .seat = seat,
-			      .block_count = seat == SEAT_NOBODY ? 0 : block_count(r)};
-	err = ring->id < BOARD_RINGS_MAX ? open_ring(r, ring) : -ENOSPC;
+	ring->id = free_id(r);
+	ring->interface = interface;
+	ring->queue = queue;
+	ring->seat = seat;
+	ring->member = member_for(r, ring);
+	ring->size =
+		r->kind->size_for((size_t)r->supervisor->options->buffer_bytes * INPUTS_SHARING);
+	err = ring->id < BOARD_RINGS_MAX ? open_ring(r, ring, founder) : -ENOSPC;
 	if (err) {
-		log_error("a packet socket for interface %u: %s", interface, strerror(-err));
-		free(ring);
-		return NULL;
+		ring_free(ring);
+		return err;
 	}
 	r->supervisor->board->rings[ring->id] = (struct board_ring){0};
 	list_push_back(&r->all, &ring->node);
 	tell_all_of(r, ring);
-	return ring;
+	return 0;
 }
 
-static struct ring *find_or_make(struct rings *r, unsigned interface, uint32_t seat)
+static bool has_founder(const struct rings *r, unsigned interface)
 {
-	struct ring *ring = find(r, interface, seat);
+	return find(r, interface, 0, RING_SEAT_FOUNDER);
+}
 
-	return ring ? ring : make(r, interface, seat);
+/* Interfaces that have been tried for nothing. */
+static bool is_refused(const struct rings *r, unsigned interface)
+{
+	return idmap_get(&r->refused, interface);
+}
+
+static void refuse(struct rings *r, unsigned interface)
+{
+	idmap_put(&r->refused, interface, r);
+}
+
+/* One for each queue that there is. */
+static void found(struct rings *r, unsigned interface)
+{
+	const struct ring *before = NULL;
+	uint32_t queue = 0;
+	int err = 0;
+
+	for (; queue < STEER_QUEUES_MAX && !err; queue++) {
+		err = make(r, interface, queue, RING_SEAT_FOUNDER, before);
+		before = find(r, interface, queue, RING_SEAT_FOUNDER);
+	}
+	if (err == -EINVAL && queue > 1)
+		return; /* that was the last one */
+	if (err)
+		log_warn("--rx %s: interface %u: %s%s", r->kind->name, interface, strerror(-err),
+			 r->kind->is_copy ? "" : "; its packets come by sockets");
+	if (err && !r->kind->is_copy && !has_founder(r, interface))
+		refuse(r, interface);
+}
+
+/* Where others are left: what is in them now stays with those. */
+static void join(struct rings *r, unsigned interface, uint32_t seat)
+{
+	const struct ring *founder;
+	int err = 0;
+
+	for (uint32_t queue = 0; !err; queue++) {
+		founder = find(r, interface, queue, RING_SEAT_FOUNDER);
+		if (!founder)
+			return;
+		if (!find(r, interface, queue, seat))
+			err = make(r, interface, queue, seat, founder);
+	}
+	log_error("--rx %s: interface %u, a worker's share: %s", r->kind->name, interface,
+		  strerror(-err));
 }
 
 void rings_reach(struct rings *r, const struct stream *st, struct process *p)
 {
 	/* Before it is open, not all rings may be known that there are. */
-	for (unsigned i = 0; r && r->program_fd >= 0 && i < st->rule.input_count; i++)
-		if (st->inputs[i].fd >= 0 && find_or_make(r, st->inputs[i].interface, SEAT_NOBODY))
-			find_or_make(r, st->inputs[i].interface, p->seat);
+	for (unsigned i = 0; r && r->program_fd >= 0 && i < st->rule.input_count; i++) {
+		unsigned interface = st->inputs[i].interface;
+
+		if (st->inputs[i].fd < 0)
+			continue;
+		if (!has_founder(r, interface) && !is_refused(r, interface))
+			found(r, interface);
+		join(r, interface, p->seat);
+	}
+}
+
+bool rings_are_copies(const struct rings *r)
+{
+	return r && r->kind->is_copy;
+}
+
+/* Where an interface has no rings, the sockets that have joined are given all that comes. */
+static bool is_carried(const struct rings *r, const struct stream_input *in)
+{
+	return in->fd >= 0 && (r->kind->is_copy || has_founder(r, in->interface));
+}
+
+bool rings_carry(const struct rings *r, const struct stream *st)
+{
+	for (unsigned i = 0; r && i < st->rule.input_count; i++)
+		if (is_carried(r, &st->inputs[i]))
+			return true;
+	return false;
+}
+
+/* Of one seat, in queue 0: it has those of the other queues, too. */
+static const struct ring *ring_for(const struct rings *r, const struct stream_input *in,
+				   const struct process *p)
+{
+	return is_carried(r, in) ? find(r, in->interface, 0, p->seat) : NULL;
 }
 
 bool rings_have(const struct rings *r, const struct stream *st, const struct process *p)
 {
 	for (unsigned i = 0; r && i < st->rule.input_count; i++)
-		if (st->inputs[i].fd >= 0 && !find(r, st->inputs[i].interface, p->seat))
+		if (is_carried(r, &st->inputs[i]) && !ring_for(r, &st->inputs[i], p))
 			return false;
 	return true;
 }
@@ -220,7 +308,7 @@ void rings_point(struct rings *r, const struct stream *st, const struct process 
 {
 	for (unsigned i = 0; r && i < st->rule.input_count; i++) {
 		const struct stream_input *in = &st->inputs[i];
-		const struct ring *ring = in->fd >= 0 ? find(r, in->interface, p->seat) : NULL;
+		const struct ring *ring = ring_for(r, in, p);
 		int err = 0;
 
 		if (ring)
@@ -236,13 +324,13 @@ bool rings_is_pointed(const struct rings *r, const struct stream *st, const stru
 {
 	for (unsigned i = 0; r && i < st->rule.input_count; i++) {
 		const struct stream_input *in = &st->inputs[i];
-		const struct ring *ring = in->fd >= 0 ? find(r, in->interface, p->seat) : NULL;
+		const struct ring *ring = ring_for(r, in, p);
 		uint32_t member;
 
-		if (in->fd >= 0 && (!ring ||
-				    steer_get(&r->steer, &st->rule.inputs[i], in->interface,
-					      number_of(st, i), &member) < 0 ||
-				    member != ring->member))
+		if (is_carried(r, in) && (!ring ||
+					  steer_get(&r->steer, &st->rule.inputs[i], in->interface,
+						    number_of(st, i), &member) < 0 ||
+					  member != ring->member))
 			return false;
 	}
 	return true;
@@ -257,11 +345,18 @@ void rings_unpoint(struct rings *r, const struct stream *st, unsigned input)
 
 /* ---- from one supervisor to the next ---- */
 
+static bool comes_before(const struct ring *a, const struct ring *b)
+{
+	if (ring_is_founder(a) != ring_is_founder(b))
+		return ring_is_founder(a);
+	return a->member < b->member;
+}
+
 /* As they were made: workers may tell them in any order. */
 static void insert(struct rings *r, struct ring *ring)
 {
 	list_for_each(node, &r->all) {
-		if (container_of(node, struct ring, node)->member <= ring->member)
+		if (!comes_before(ring, container_of(node, struct ring, node)))
 			continue;
 		list_push_back(node, &ring->node);
 		return;
@@ -273,18 +368,11 @@ void rings_adopt(struct rings *r, struct message *m)
 {
 	struct ring *ring;
 
-	if (!r || m->fd_count != RING_FDS || message_number(m, "id") >= BOARD_RINGS_MAX ||
-	    find_id(r, message_number(m, "id")))
+	if (!r || find_id(r, message_number(m, "id")))
 		return;
-	ring = calloc(1, sizeof(*ring));
-	if (!ring)
-		abort();
-	ring_from_message(ring, m);
-	if (r->steer.inputs_fd < 0) {
-		r->steer = (struct steer){m->fds[1], m->fds[2]};
-		m->fds[1] = m->fds[2] = -1;
-	}
-	insert(r, ring);
+	ring = ring_from_message(r->kind, m, &r->steer);
+	if (ring)
+		insert(r, ring);
 }
 
 /* ---- interfaces that are gone ---- */
@@ -297,7 +385,7 @@ static void drop(struct rings *r, struct ring *ring)
 		process_send(container_of(node, struct process, node),
 			     json_pack("{s:s, s:i}", "do", "drop-ring", "id", (int)ring->id), NULL,
 			     0);
-	s->ended.queue_drops += s->board->rings[ring->id].queue_drops;
+	s->ended.queue_drops += ring->kind->drops(ring, &s->board->rings[ring->id]);
 	ring_free(ring);
 }
 
@@ -327,7 +415,7 @@ void rings_add(const struct rings *r, uint32_t seat, struct board_ring *sum)
 
 		if (seat != BOARD_WORKERS_MAX && ring->seat != seat)
 			continue;
-		sum->queue_drops += c->queue_drops;
+		sum->queue_drops += ring->kind->drops(ring, c);
 		sum->damaged += c->damaged;
 		sum->strays += c->strays;
 	}

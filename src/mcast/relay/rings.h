@@ -1,7 +1,7 @@
-/* The packet sockets of all interfaces, as the supervisor has them: a ring for each interface and
- * each seat that has had a stream of it, and the map that says which stream goes to which (ring.h,
- * steer.h). Where packets come by UDP sockets there is none of this: NULL, for which all does
- * nothing. */
+/* The rings of all interfaces, as the supervisor has them: one for each interface, queue, and seat
+ * that has had a stream of it, and the maps that say which stream goes to which (ring.h, steer.h).
+ * Where packets come by UDP sockets alone there is none of this: NULL, for which all does nothing.
+ */
 #ifndef RELAY_RINGS_H
 #define RELAY_RINGS_H
 
@@ -15,7 +15,12 @@ struct stream;
 struct process;
 struct supervisor;
 
-struct rings *rings_new(struct supervisor *s);
+struct ring_kind;
+
+/* NULL for NULL. */
+struct rings *rings_new(struct supervisor *s, const struct ring_kind *kind);
+/* NULL: none. */
+const struct ring_kind *rings_kind(const struct rings *r);
 /* After all was adopted that there is. 0, or a negative errno with the reason. */
 int rings_open(struct rings *r, char ret_why[WHY_BYTES_MAX]);
 void rings_done(struct rings *r);
@@ -30,7 +35,13 @@ void rings_look(struct rings *r);
 
 /* A process is about to be told of a stream: it gets the rings that it needs. */
 void rings_reach(struct rings *r, const struct stream *st, struct process *p);
-/* It has them; not so when the interface was down, and this kernel wants it up (before 6.12). */
+/* What a ring has comes to the joined sockets, too. */
+bool rings_are_copies(const struct rings *r);
+/* An input of it has rings. */
+bool rings_carry(const struct rings *r, const struct stream *st);
+/* It has them; not so when the interface was down, and this kernel wants it up (before 6.12), or
+ * when it has none of this kind: then packets come by the sockets that have joined, if they are
+ * given any (ring.h, is_copy). */
 bool rings_have(const struct rings *r, const struct stream *st, const struct process *p);
 /* It was told, and what comes for the stream goes there from now on. */
 void rings_point(struct rings *r, const struct stream *st, const struct process *p);

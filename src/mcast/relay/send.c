@@ -4,9 +4,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/log.h"
+#include "mcast/core/hashed.h"
+#include "mcast/core/siphash.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +28,17 @@ union segment_control {
 };
 
 struct sender {
-	struct list all_node, loaded_node;
+	struct hashed by_kind;
+	struct list loaded_node;
 	struct senders *owner;
 	unsigned users;
 	struct rule_output kind; /* of a group, address and port mean nothing */
 	int fd;			 /* -1: it cannot be opened now, */
-	uint16_t port;		 /* that it sends from */
-	uint64_t retry_ns;	 /* not before then */
-	bool is_whole;		 /* no UDP_SEGMENT here */
+	int error;		 /* why it could not, when it was last tried */
+	unsigned interface;	 /* the index of kind.interface when it was opened; 0: of none */
+	uint16_t port;		 /* that it sends from, and which marks packets as ours; or 0 */
+	uint64_t retry_ns;	 /* not before then is it opened, or the interface looked at */
+	bool has_no_segments;	 /* no UDP_SEGMENT here */
 	unsigned count;
 	struct mmsghdr messages[BATCH];
 	union segment_control controls[BATCH];
@@ -43,7 +49,7 @@ struct sender {
 void senders_init(struct senders *all, struct own *own)
 {
 	*all = (struct senders){.own = own};
-	list_init(&all->all);
+	idmap_init(&all->by_kind);
 	list_init(&all->loaded);
 }
 
@@ -72,19 +78,26 @@ static void set_ttl(int fd, enum ip_family family, int ttl)
 	socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 }
 
-/* Always, so that the port is known. */
+/* Always, so that the port is known. That it is ours must not keep an input from it (only
+ * afterwards may it be shared: it is one that nobody else has), nor do we hear there what others
+ * have joined. */
 static int bind_source(int fd, enum ip_family family, const struct ip *source, unsigned interface)
 {
 	const struct ip any = {.family = family};
 	union address a;
 
 	address_fill(&a, source->family == IP_NONE ? &any : source, 0, interface);
-	return bind(fd, &a.any, address_len(&a)) < 0 ? -errno : 0;
+	if (family == IP_V6)
+		socket_set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+	else
+		socket_set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	if (bind(fd, &a.any, address_len(&a)) < 0)
+		return -errno;
+	return socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
-static int set_up(int fd, const struct rule_output *kind)
+static int set_up(int fd, const struct rule_output *kind, unsigned interface)
 {
-	unsigned interface = interface_index(kind->interface);
 	int err = 0;
 
 	if (*kind->interface && interface == 0)
@@ -100,18 +113,40 @@ static int set_up(int fd, const struct rule_output *kind)
 	return err;
 }
 
-static void sender_open(struct sender *s)
+static int sender_try(struct sender *s)
 {
-	int family = s->kind.address.family == IP_V6 ? AF_INET6 : AF_INET;
+	int family = s->kind.address.family == IP_V6 ? AF_INET6 : AF_INET, err;
 
-	s->retry_ns = s->owner->now_ns + RETRY_NS;
-	s->is_whole = false;
+	s->interface = interface_index(s->kind.interface);
 	s->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd >= 0 && set_up(s->fd, &s->kind) < 0) {
+	if (s->fd < 0)
+		return -errno;
+	err = set_up(s->fd, &s->kind, s->interface);
+	if (err) {
 		close(s->fd);
 		s->fd = -1;
 	}
-	if (s->fd >= 0)
+	return err;
+}
+
+/* What is told of it: once for each reason, since it is tried again and again. */
+static void tell_of_error(const struct sender *s, int error)
+{
+	if (error && error != s->error)
+		log_warn("an output%s%s waits: %s", *s->kind.interface ? " by " : "",
+			 s->kind.interface, strerror(-error));
+}
+
+static void sender_open(struct sender *s)
+{
+	int error = sender_try(s);
+
+	tell_of_error(s, error);
+	s->error = error;
+	s->retry_ns = s->owner->now_ns + RETRY_NS;
+	s->has_no_segments = false;
+	/* What is sent to one host does not come back as a stream. */
+	if (!error && ip_is_multicast(&s->kind.address))
 		s->port = own_enter(s->owner->own, s->fd);
 }
 
@@ -122,6 +157,7 @@ static void sender_shut(struct sender *s)
 	own_leave(s->owner->own, s->port);
 	close(s->fd);
 	s->fd = -1;
+	s->port = 0;
 	s->retry_ns = s->owner->now_ns + RETRY_NS;
 }
 
@@ -133,11 +169,25 @@ static struct rule_output kind_of(const struct rule_output *to)
 
 	if (ip_is_multicast(&to->address)) {
 		/* Any group: it tells the family, and that it is one. */
-		memset(kind.address.bytes + 1, 0, sizeof(kind.address.bytes) - 1);
+		memset(kind.address.bytes, 0, sizeof(kind.address.bytes));
+		kind.address.bytes[0] = kind.address.family == IP_V6 ? 0xff : 224;
 		kind.port = 0;
 	}
 	kind.ttl = to->ttl ? to->ttl : RULE_TTL_DEFAULT;
 	return kind;
+}
+
+/* Not secret, as names are not. */
+static uint64_t hash_of(const struct rule_output *kind)
+{
+	static const uint64_t no_key[2] = {0};
+	uint8_t bytes[sizeof(kind->address.bytes) + 2 + sizeof(kind->interface)] = {0};
+	size_t at = sizeof(kind->address.bytes);
+
+	memcpy(bytes, kind->address.bytes, at);
+	memcpy(bytes + at, &kind->port, 2);
+	memcpy(bytes + at + 2, kind->interface, strnlen(kind->interface, sizeof(kind->interface)));
+	return siphash(no_key, bytes, sizeof(bytes));
 }
 
 static struct sender *sender_new(struct senders *all, const struct rule_output *kind)
@@ -149,15 +199,17 @@ static struct sender *sender_new(struct senders *all, const struct rule_output *
 	s->owner = all;
 	s->kind = *kind;
 	list_init(&s->loaded_node);
-	list_push_back(&all->all, &s->all_node);
+	hashed_put(&all->by_kind, &s->by_kind, hash_of(kind));
 	sender_open(s);
 	return s;
 }
 
 static struct sender *sender_for(struct senders *all, const struct rule_output *kind)
 {
-	list_for_each(node, &all->all) {
-		struct sender *s = container_of(node, struct sender, all_node);
+	struct hashed *h = hashed_first(&all->by_kind, hash_of(kind));
+
+	for (; h; h = h->next) {
+		struct sender *s = container_of(h, struct sender, by_kind);
 
 		if (rule_output_is_same(&s->kind, kind))
 			return s;
@@ -171,14 +223,15 @@ void outlet_open(struct outlet *o, struct senders *all, const struct rule_output
 
 	*o = (struct outlet){.sender = sender_for(all, &kind)};
 	o->sender->users++;
-	address_fill(&o->to, &to->address, to->port, interface_index(to->interface));
+	/* Its socket has the interface, which may come back with another index. */
+	address_fill(&o->to, &to->address, to->port, 0);
 	o->to_len = address_len(&o->to);
 }
 
 static void sender_free(struct sender *s)
 {
 	sender_shut(s);
-	list_remove(&s->all_node);
+	hashed_remove(&s->owner->by_kind, &s->by_kind);
 	list_remove(&s->loaded_node);
 	free(s);
 }
@@ -192,8 +245,7 @@ void outlet_close(struct outlet *o)
 
 void senders_done(struct senders *all)
 {
-	list_for_each_safe(node, &all->all)
-		sender_free(container_of(node, struct sender, all_node));
+	idmap_done(&all->by_kind);
 }
 
 /* ---- sending ---- */
@@ -230,6 +282,20 @@ static void drop_from(struct sender *s, unsigned at, unsigned end, enum drop_rea
 		s->counters[at]->drops[reason] += s->trains[at].packets;
 }
 
+/* Its interface is gone, or has come back as another one: then it is opened again. IPv4 says so, of
+ * IPv6 there is only no route. */
+static void look_at_interface(struct sender *s, int error)
+{
+	bool is_gone = error == ENODEV || error == ENXIO;
+
+	if (!is_gone && *s->kind.interface && s->owner->now_ns >= s->retry_ns) {
+		s->retry_ns = s->owner->now_ns + RETRY_NS;
+		is_gone = interface_index(s->kind.interface) != s->interface;
+	}
+	if (is_gone)
+		sender_shut(s);
+}
+
 /* What a socket has to say about an earlier datagram (ICMP: nobody listens) is told at the next
  * one, which is not sent then. */
 static bool is_of_an_earlier_one(int error)
@@ -251,32 +317,42 @@ static int send_one(struct sender *s, const struct msghdr *as, struct iovec piec
 	return errno;
 }
 
+static void send_counted(struct sender *s, unsigned at, struct iovec one)
+{
+	struct board_stream *c = s->counters[at];
+	int error = s->fd >= 0 ? send_one(s, &s->messages[at].msg_hdr, one) : ENODEV;
+
+	if (!error) {
+		c->sent_packets++;
+		c->sent_bytes += one.iov_len;
+		return;
+	}
+	c->drops[reason_of(error)]++;
+	if (reason_of(error) == DROP_DOWN)
+		look_at_interface(s, error);
+}
+
 /* Each datagram of a train alone. */
 static void send_singly(struct sender *s, unsigned at)
 {
 	const struct train *t = &s->trains[at];
-	struct board_stream *c = s->counters[at];
 
 	for (unsigned i = 0; i < t->piece_count; i++) {
 		struct iovec rest = t->pieces[i];
 
 		do {
 			struct iovec one = rest;
-			int error;
 
 			if (one.iov_len > t->segment_bytes)
 				one.iov_len = t->segment_bytes;
-			error = send_one(s, &s->messages[at].msg_hdr, one);
-			c->sent_packets += !error;
-			c->sent_bytes += error ? 0 : one.iov_len;
-			if (error)
-				c->drops[reason_of(error)]++;
+			send_counted(s, at, one);
 			rest.iov_base = (uint8_t *)rest.iov_base + one.iov_len;
 			rest.iov_len -= one.iov_len;
 		} while (rest.iov_len > 0);
 	}
 }
 
+/* EIO: the device cannot sum. Others may be of this train alone: it is too long for the link. */
 static bool may_need_splitting(int error)
 {
 	return error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP;
@@ -287,34 +363,39 @@ static unsigned on_error(struct sender *s, unsigned at, int error)
 {
 	enum drop_reason reason = reason_of(error);
 
-	if (error == EINTR || is_of_an_earlier_one(error))
-		return 0;
 	if (s->trains[at].packets > 1 && may_need_splitting(error)) {
-		s->is_whole = true;
+		s->has_no_segments = error == EIO || error == EOPNOTSUPP;
 		send_singly(s, at);
 		return 1;
 	}
-	if (error == EAGAIN || error == ENODEV || error == ENXIO) {
+	if (error == EAGAIN) {
 		drop_from(s, at, s->count, reason);
-		if (error != EAGAIN)
-			sender_shut(s);
 		return s->count - at;
 	}
 	drop_from(s, at, at + 1, reason);
+	if (reason == DROP_DOWN)
+		look_at_interface(s, error);
 	return 1;
 }
 
 static void sender_flush(struct sender *s)
 {
-	unsigned at = 0;
+	unsigned at = 0, tried = UINT_MAX;
 
 	while (at < s->count && s->fd >= 0) {
 		int n = sendmmsg(s->fd, s->messages + at, s->count - at, MSG_DONTWAIT);
 
 		for (int i = 0; i < n; i++)
 			count_sent(s->counters[at + (unsigned)i], &s->trains[at + (unsigned)i]);
-		at += n > 0 ? (unsigned)n : on_error(s, at, errno);
+		if (n > 0) {
+			at += (unsigned)n;
+		} else if (is_of_an_earlier_one(errno) && tried != at) {
+			tried = at; /* once more */
+		} else {
+			at += on_error(s, at, errno);
+		}
 	}
+	drop_from(s, at, s->count, DROP_DOWN);
 	s->count = 0;
 }
 
@@ -353,15 +434,15 @@ static bool is_open(struct sender *s)
 void outlet_push(const struct outlet *o, const struct train *t, struct board_stream *counters)
 {
 	struct sender *s = o->sender;
-	bool is_apart = t->packets > 1 && s->is_whole;
+	bool is_apart = t->packets > 1 && s->has_no_segments;
 	unsigned at;
 
+	if (s->count == BATCH || is_apart)
+		sender_flush(s); /* what waits is older */
 	if (!is_open(s)) {
 		counters->drops[DROP_DOWN] += t->packets;
 		return;
 	}
-	if (s->count == BATCH || is_apart)
-		sender_flush(s); /* what waits is older */
 	at = s->count;
 	s->trains[at] = *t;
 	s->counters[at] = counters;

@@ -8,6 +8,7 @@
 #ifndef RELAY_SEND_H
 #define RELAY_SEND_H
 
+#include "common/base/idmap.h"
 #include "common/base/list.h"
 #include "mcast/common/board.h"
 #include "mcast/relay/net.h"
@@ -19,13 +20,14 @@ struct sender;
 
 struct senders {
 	struct own *own;
-	struct list all;
+	struct idmap by_kind;
 	struct list loaded; /* those that have something to send */
 	uint64_t now_ns;
 };
 
-/* `own` is borrowed: it is told of all sockets. */
+/* `own` is borrowed: it is told of all sockets that send to groups. */
 void senders_init(struct senders *all, struct own *own);
+/* When all outlets are closed. */
 void senders_done(struct senders *all);
 
 /* Where one output of a rule goes. */

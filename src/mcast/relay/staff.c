@@ -4,6 +4,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "mcast/common/rule_json.h"
+#include "mcast/relay/receive.h"
+#include "mcast/relay/ring.h"
 #include "mcast/relay/supervisor.h"
 
 #include <errno.h>
@@ -76,6 +78,13 @@ static void pin(uint32_t index)
  */
 #define WORKER_NICE (-10)
 
+static const struct receive_ops *path_of(const struct supervisor *s)
+{
+	const struct ring_kind *kind = rings_kind(s->rings);
+
+	return kind ? receive_find(kind->name) : &receive_udp;
+}
+
 /* In the child. The two descriptors are the only ones that it inherits beside the standard ones. */
 static void become_worker(struct supervisor *s, uint32_t index, uint32_t seat, int channel)
 {
@@ -93,7 +102,7 @@ static void become_worker(struct supervisor *s, uint32_t index, uint32_t seat, i
 			     "--rendezvous",
 			     s->rendezvous_path,
 			     "--rx",
-			     s->rings ? "packet" : "udp",
+			     (char *)(uintptr_t)path_of(s)->name,
 			     "--log-level",
 			     (char *)(uintptr_t)s->options->log_texts[0],
 			     "--log-format",
@@ -131,9 +140,10 @@ static struct process *start(struct supervisor *s, uint32_t index, uint32_t want
 		pid = fork();
 	if (pid == 0)
 		become_worker(s, index, seat, ends[1]);
+	if (pid < 0)
+		log_error("worker %u cannot be started: %s", index, strerror(errno));
 	close(ends[1]);
 	if (pid < 0) {
-		log_error("worker %u cannot be started: %s", index, strerror(errno));
 		close(ends[0]);
 		s->seats &= ~(1ull << seat);
 		return NULL;
@@ -294,14 +304,13 @@ static bool take_board(struct supervisor *s, int fd)
 static void take_path(struct supervisor *s, const struct message *m)
 {
 	const char *name = json_string_value(json_object_get(m->body, "rx"));
-	bool is_packet = name && strcmp(name, "packet") == 0;
+	const struct receive_ops *rx = receive_find(name ? name : "udp");
 
-	if (is_packet == (s->rings != NULL))
+	if (!rx || rx == path_of(s))
 		return;
-	log_warn("--rx: the workers that are there have \"%s\", and stay with it",
-		 is_packet ? "packet" : "udp");
+	log_warn("--rx: the workers that are there have \"%s\", and stay with it", rx->name);
 	rings_done(s->rings);
-	s->rings = is_packet ? rings_new(s) : NULL;
+	s->rings = rings_new(s, rx->rings);
 }
 
 static void on_hello(struct process *p, struct message *m)
@@ -320,6 +329,7 @@ static void on_hello(struct process *p, struct message *m)
 	}
 	take_path(s, m);
 	p->seat = seat;
+	p->busy_before_ns = s->board->workers[seat].busy_ns;
 	s->seats |= 1ull << seat;
 	log_info("process %d is taken over as worker %u", (int)p->pid, p->index);
 }
@@ -344,7 +354,7 @@ static void on_have(struct process *p, struct message *m)
 	bool is_released = json_is_true(json_object_get(m->body, "released"));
 	bool is_expected = json_is_true(json_object_get(m->body, "expected"));
 	uint32_t slot = message_number(m, "slot");
-	int fds[RULE_INPUTS_MAX] = {-1, -1};
+	struct message_inputs in;
 	struct rule rule = {0};
 	char why[WHY_BYTES_MAX];
 	struct stream *st = slot < BOARD_SLOTS_MAX ? s->slots[slot] : NULL;
@@ -353,11 +363,11 @@ static void on_have(struct process *p, struct message *m)
 	    rule_from_json(json_object_get(m->body, "rule"), &rule, why) < 0)
 		return;
 	if (!st && enter_rule(s, &rule)) {
-		message_take_inputs(m, fds);
+		message_take_inputs(m, &in);
 		if (is_expected)
-			stream_adopt_expected(s, slot, &rule, fds, p);
+			stream_adopt_expected(s, slot, &rule, &in, p);
 		else
-			stream_adopt(s, slot, &rule, fds, p, is_released);
+			stream_adopt(s, slot, &rule, &in, p, is_released);
 	} else if (st) {
 		stream_adopt_again(st, p, is_released, is_expected);
 	} else {
@@ -460,8 +470,8 @@ static void note_death(struct process *p)
 
 	log_error("worker %u, process %d, has died; another one takes its %zu streams", p->index,
 		  (int)p->pid, p->stream_count);
-	if (p->index >= BOARD_WORKERS_MAX)
-		return;
+	if (p->index >= BOARD_WORKERS_MAX || p->seat >= BOARD_WORKERS_MAX)
+		return; /* it never said who it is */
 	s->deaths[p->index] = was_quick ? s->deaths[p->index] + 1 : 0;
 	s->died_ns[p->index] = now_ns;
 }
@@ -474,6 +484,8 @@ static void on_gone(struct channel *c)
 
 	if (!was_told)
 		note_death(p);
+	if (c->is_broken)
+		kill(p->pid, SIGKILL); /* it would go on with what others get now */
 	p->state = PROCESS_GONE;
 	if (!s->is_ending && !s->is_leaving)
 		replace_dead(p, was_retiring);

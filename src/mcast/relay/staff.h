@@ -24,10 +24,11 @@ struct process {
 	enum process_state state;
 	pid_t pid;
 	uint32_t index;
-	uint32_t seat; /* on the board; BOARD_WORKERS_MAX: none */
-	uint64_t since_ns;
-	size_t stream_count; /* also those that it is to have soon */
-	double load_pps;     /* of its streams, as last measured */
+	uint32_t seat;		 /* on the board; BOARD_WORKERS_MAX: none */
+	uint64_t since_ns;	 /* when it was started or taken over, */
+	uint64_t busy_before_ns; /* and what it had done until then */
+	size_t stream_count;	 /* also those that it is to have soon */
+	double load_pps;	 /* of its streams, as last measured */
 };
 
 /* Starts workers until each index has one, as far as they do not die at once. */

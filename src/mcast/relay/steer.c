@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/membarrier.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -21,6 +23,9 @@ struct key {
 	uint8_t source[16], group[16];
 };
 
+/* Places in steer.fds. */
+enum { INPUTS, MEMBERS, SOCKETS };
+
 static int bpf(enum bpf_cmd command, union bpf_attr *attributes)
 {
 	int result = (int)syscall(SYS_bpf, command, attributes, sizeof(*attributes));
@@ -29,6 +34,11 @@ static int bpf(enum bpf_cmd command, union bpf_attr *attributes)
 }
 
 /* ---- the maps ---- */
+
+void steer_init(struct steer *s)
+{
+	*s = (struct steer){.fds = {-1, -1, -1}};
+}
 
 static int map_new(enum bpf_map_type type, size_t key_bytes, unsigned count)
 {
@@ -41,22 +51,26 @@ static int map_new(enum bpf_map_type type, size_t key_bytes, unsigned count)
 	return bpf(BPF_MAP_CREATE, &a);
 }
 
-int steer_open(struct steer *s, unsigned count)
+int steer_open(struct steer *s, enum steer_kind kind, unsigned inputs, unsigned members)
 {
-	s->inputs_fd = map_new(BPF_MAP_TYPE_HASH, sizeof(struct key), count);
-	if (s->inputs_fd < 0)
-		return s->inputs_fd;
-	s->members_fd = map_new(BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), count);
-	return s->members_fd < 0 ? s->members_fd : 0;
+	s->kind = kind;
+	s->fds[INPUTS] = map_new(BPF_MAP_TYPE_HASH, sizeof(struct key), inputs);
+	s->fds[MEMBERS] = map_new(BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), inputs);
+	if (kind == STEER_XDP)
+		s->fds[SOCKETS] =
+			map_new(BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), members * STEER_QUEUES_MAX);
+	for (size_t i = 0; i < steer_fd_count(kind); i++)
+		if (s->fds[i] < 0)
+			return s->fds[i];
+	return 0;
 }
 
 void steer_done(struct steer *s)
 {
-	if (s->inputs_fd >= 0)
-		close(s->inputs_fd);
-	if (s->members_fd >= 0)
-		close(s->members_fd);
-	*s = (struct steer){-1, -1};
+	for (size_t i = 0; i < STEER_FDS_MAX; i++)
+		if (s->fds[i] >= 0)
+			close(s->fds[i]);
+	steer_init(s);
 }
 
 static struct key key_of(const struct rule_input *in, unsigned interface)
@@ -72,7 +86,7 @@ static struct key key_of(const struct rule_input *in, unsigned interface)
 	return k;
 }
 
-static int ask(enum bpf_cmd command, int map_fd, const void *key, uint32_t *value)
+static int ask(enum bpf_cmd command, int map_fd, const void *key, const void *value)
 {
 	union bpf_attr a = {.map_fd = (uint32_t)map_fd,
 			    .key = (uintptr_t)key,
@@ -83,20 +97,20 @@ static int ask(enum bpf_cmd command, int map_fd, const void *key, uint32_t *valu
 
 static bool is_there(const struct steer *s, const struct key *k, uint32_t number)
 {
-	uint32_t found;
+	uint32_t found = 0;
 
-	return ask(BPF_MAP_LOOKUP_ELEM, s->inputs_fd, k, &found) == 0 && found == number;
+	return ask(BPF_MAP_LOOKUP_ELEM, s->fds[INPUTS], k, &found) == 0 && found == number;
 }
 
 int steer_set(const struct steer *s, const struct rule_input *in, unsigned interface,
 	      uint32_t number, uint32_t member)
 {
 	struct key k = key_of(in, interface);
-	int err = ask(BPF_MAP_UPDATE_ELEM, s->members_fd, &number, &member);
+	int err = ask(BPF_MAP_UPDATE_ELEM, s->fds[MEMBERS], &number, &member);
 
 	if (err || is_there(s, &k, number))
 		return err;
-	return ask(BPF_MAP_UPDATE_ELEM, s->inputs_fd, &k, &number);
+	return ask(BPF_MAP_UPDATE_ELEM, s->fds[INPUTS], &k, &number);
 }
 
 void steer_remove(const struct steer *s, const struct rule_input *in, unsigned interface,
@@ -105,7 +119,7 @@ void steer_remove(const struct steer *s, const struct rule_input *in, unsigned i
 	struct key k = key_of(in, interface);
 
 	if (is_there(s, &k, number))
-		ask(BPF_MAP_DELETE_ELEM, s->inputs_fd, &k, NULL);
+		ask(BPF_MAP_DELETE_ELEM, s->fds[INPUTS], &k, NULL);
 }
 
 int steer_get(const struct steer *s, const struct rule_input *in, unsigned interface,
@@ -115,7 +129,14 @@ int steer_get(const struct steer *s, const struct rule_input *in, unsigned inter
 
 	if (!is_there(s, &k, number))
 		return -ENOENT;
-	return ask(BPF_MAP_LOOKUP_ELEM, s->members_fd, &number, ret_member);
+	return ask(BPF_MAP_LOOKUP_ELEM, s->fds[MEMBERS], &number, ret_member);
+}
+
+int steer_enter(const struct steer *s, uint32_t member, uint32_t queue, int socket_fd)
+{
+	uint32_t at = member * STEER_QUEUES_MAX + queue;
+
+	return ask(BPF_MAP_UPDATE_ELEM, s->fds[SOCKETS], &at, &socket_fd);
 }
 
 /* Packets pass the program, and enter a socket, within one read section of the kernel's RCU; this
@@ -146,7 +167,8 @@ static struct bpf_insn op(int code, unsigned to, unsigned from, int offset, uint
 struct assembly {
 	struct bpf_insn code[128];
 	size_t count;
-	size_t to_nobody[16], to_nobody_count; /* jumps to the end */
+	size_t to_nobody[32], to_nobody_count; /* jumps to the end */
+	bool is_xdp;
 };
 
 static void put(struct assembly *a, struct bpf_insn i)
@@ -196,18 +218,23 @@ static void leave_if(struct assembly *a, int condition, unsigned reg, uint32_t v
 	a->to_nobody[a->to_nobody_count++] = jump(a, condition, reg, value);
 }
 
-/* Copies from the IP header on, at `offset` or at register 2 (-1), to the stack. Ends when the
- * packet is shorter. */
+#define FROM_REGISTER INT32_MIN
+
+/* Copies from the IP header on, at `offset` or at register 2 (FROM_REGISTER), to the stack. Ends
+ * when the packet is shorter. */
 static void read_packet(struct assembly *a, int offset, int to, unsigned len)
 {
 	copy_register(a, BPF_REG_1, BPF_REG_6);
-	if (offset >= 0)
+	if (offset != FROM_REGISTER)
 		set_value(a, BPF_REG_2, (uint32_t)offset);
+	if (a->is_xdp) /* from the link's header on */
+		put(a, op(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, ETH_HLEN));
 	copy_register(a, BPF_REG_3, BPF_REG_10);
 	put(a, op(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, (uint32_t)to));
 	set_value(a, BPF_REG_4, len);
 	set_value(a, BPF_REG_5, BPF_HDR_START_NET);
-	put(a, op(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes_relative));
+	put(a, op(BPF_JMP | BPF_CALL, 0, 0, 0,
+		  a->is_xdp ? BPF_FUNC_xdp_load_bytes : BPF_FUNC_skb_load_bytes_relative));
 	leave_if(a, BPF_JNE, BPF_REG_0, 0);
 }
 
@@ -229,6 +256,27 @@ static void begin_key(struct assembly *a)
 	load(a, BPF_W, BPF_REG_0, BPF_REG_6, offsetof(struct __sk_buff, ifindex));
 	store(a, BPF_W, AT(interface), BPF_REG_0);
 	load(a, BPF_W, BPF_REG_7, BPF_REG_6, offsetof(struct __sk_buff, protocol));
+	store(a, BPF_H, AT(family), BPF_REG_7);
+}
+
+static void pass_by_link_xdp(struct assembly *a)
+{
+	copy_register(a, BPF_REG_1, BPF_REG_6);
+	put(a, op(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_xdp_get_buff_len));
+	leave_if(a, BPF_JGT, BPF_REG_0, STEER_XDP_BYTES_MAX);
+	read_packet(a, -ETH_HLEN, AT_HEADER, ETH_HLEN);
+	load(a, BPF_B, BPF_REG_0, BPF_REG_10, AT_HEADER);
+	put(a, op(BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, 1)); /* a group's address */
+	leave_if(a, BPF_JEQ, BPF_REG_0, 0);
+}
+
+static void begin_key_xdp(struct assembly *a)
+{
+	for (int at = AT_KEY; at < 0; at += 8)
+		store_zero(a, BPF_DW, at);
+	load(a, BPF_W, BPF_REG_0, BPF_REG_6, offsetof(struct xdp_md, ingress_ifindex));
+	store(a, BPF_W, AT(interface), BPF_REG_0);
+	load(a, BPF_H, BPF_REG_7, BPF_REG_10, AT_HEADER + 12);
 	store(a, BPF_H, AT(family), BPF_REG_7);
 }
 
@@ -260,11 +308,16 @@ static void read_v6(struct assembly *a)
 	set_value(a, BPF_REG_8, 40);
 }
 
-/* Register 0 becomes where the value of the key at AT_KEY is, or 0. */
-static void look_up(struct assembly *a, int map_fd)
+static void load_map(struct assembly *a, int map_fd)
 {
 	put(a, op(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, (uint32_t)map_fd));
 	put(a, op(0, 0, 0, 0, 0)); /* its upper half */
+}
+
+/* Register 0 becomes where the value of the key at AT_KEY is, or 0. */
+static void look_up(struct assembly *a, int map_fd)
+{
+	load_map(a, map_fd);
 	copy_register(a, BPF_REG_2, BPF_REG_10);
 	put(a, op(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, (uint32_t)AT_KEY));
 	put(a, op(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem));
@@ -284,17 +337,33 @@ static void find_input(struct assembly *a, int map_fd)
 	land(a, found);
 }
 
-static void answer(struct assembly *a, int members_fd)
+/* Register 0 has the member. */
+static void redirect(struct assembly *a, int sockets_fd)
+{
+	leave_if(a, BPF_JEQ, BPF_REG_0, STEER_NOBODY);
+	copy_register(a, BPF_REG_2, BPF_REG_0);
+	put(a, op(BPF_ALU64 | BPF_MUL | BPF_K, BPF_REG_2, 0, 0, STEER_QUEUES_MAX));
+	load(a, BPF_W, BPF_REG_3, BPF_REG_6, offsetof(struct xdp_md, rx_queue_index));
+	leave_if(a, BPF_JGE, BPF_REG_3, STEER_QUEUES_MAX);
+	put(a, op(BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_2, BPF_REG_3, 0, 0));
+	load_map(a, sockets_fd);
+	set_value(a, BPF_REG_3, XDP_PASS); /* where no socket is */
+	put(a, op(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map));
+}
+
+static void answer(struct assembly *a, const struct steer *s)
 {
 	load(a, BPF_W, BPF_REG_0, BPF_REG_0, 0);
 	store(a, BPF_W, AT_KEY, BPF_REG_0);
-	look_up(a, members_fd);
+	look_up(a, s->fds[MEMBERS]);
 	leave_if(a, BPF_JEQ, BPF_REG_0, 0);
 	load(a, BPF_W, BPF_REG_0, BPF_REG_0, 0);
+	if (a->is_xdp)
+		redirect(a, s->fds[SOCKETS]);
 	put(a, op(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 	for (size_t i = 0; i < a->to_nobody_count; i++)
 		land(a, a->to_nobody[i]);
-	set_value(a, BPF_REG_0, STEER_NOBODY);
+	set_value(a, BPF_REG_0, a->is_xdp ? XDP_PASS : STEER_NOBODY);
 	put(a, op(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 }
 
@@ -302,10 +371,15 @@ static void assemble(struct assembly *a, const struct steer *s)
 {
 	size_t is_v6, is_read;
 
-	*a = (struct assembly){0};
+	*a = (struct assembly){.is_xdp = s->kind == STEER_XDP};
 	copy_register(a, BPF_REG_6, BPF_REG_1);
-	pass_by_link(a);
-	begin_key(a);
+	if (a->is_xdp) {
+		pass_by_link_xdp(a);
+		begin_key_xdp(a);
+	} else {
+		pass_by_link(a);
+		begin_key(a);
+	}
 	is_v6 = jump(a, BPF_JNE, BPF_REG_7, htons(ETH_P_IP));
 	read_v4(a);
 	is_read = jump(a, BPF_JA, 0, 0);
@@ -315,10 +389,12 @@ static void assemble(struct assembly *a, const struct steer *s)
 	land(a, is_read);
 	copy_register(a, BPF_REG_2, BPF_REG_8);
 	put(a, op(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, 2));
-	read_packet(a, -1, AT(port), 2);
-	find_input(a, s->inputs_fd);
-	answer(a, s->members_fd);
+	read_packet(a, FROM_REGISTER, AT(port), 2);
+	find_input(a, s->fds[INPUTS]);
+	answer(a, s);
 }
+
+/* ---- loading it ---- */
 
 int steer_program_new(const struct steer *s)
 {
@@ -327,8 +403,24 @@ int steer_program_new(const struct steer *s)
 				     .insns = (uintptr_t)a.code,
 				     .license = (uintptr_t) "GPL"};
 
+	if (s->kind == STEER_XDP) {
+		attributes.prog_type = BPF_PROG_TYPE_XDP;
+		attributes.expected_attach_type = BPF_XDP;
+	}
 	assemble(&a, s);
 	attributes.insn_cnt = (uint32_t)a.count;
 	memcpy(attributes.prog_name, "multicast_relay", sizeof(attributes.prog_name));
 	return bpf(BPF_PROG_LOAD, &attributes);
+}
+
+/* By the driver, not in the kernel's general code for any interface: there a packet may be several
+ * datagrams that a sender has put together (UDP GSO), and the program is not told of it. */
+int steer_attach(int program_fd, unsigned interface)
+{
+	union bpf_attr a = {.link_create = {.prog_fd = (uint32_t)program_fd,
+					    .target_ifindex = interface,
+					    .attach_type = BPF_XDP,
+					    .flags = XDP_FLAGS_DRV_MODE}};
+
+	return bpf(BPF_LINK_CREATE, &a);
 }

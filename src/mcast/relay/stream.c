@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "mcast/common/rule_json.h"
+#include "mcast/relay/dedup_file.h"
 #include "mcast/relay/input.h"
 #include "mcast/relay/net.h"
 #include "mcast/relay/supervisor.h"
@@ -49,7 +50,7 @@ static bool open_input(struct stream *st, unsigned i)
 	struct stream_input *in = &st->inputs[i];
 	char why[WHY_BYTES_MAX];
 	const struct input_kind kind = {.is_joint = st->rule.input_count == 1,
-					.is_own_only = st->supervisor->rings != NULL,
+					.is_own_only = rings_are_copies(st->supervisor->rings),
 					.buffer_bytes = st->supervisor->options->buffer_bytes};
 	int err = input_open(&st->rule.inputs[i], &kind, &in->fd, &in->interface, why);
 
@@ -79,6 +80,21 @@ static bool look_at_input(struct stream *st, unsigned i)
 	return open_input(st, i);
 }
 
+static void close_dedup(struct stream *st)
+{
+	if (st->dedup_fd >= 0)
+		close(st->dedup_fd);
+	st->dedup_fd = -1;
+}
+
+/* A new one, for a rule with two inputs. */
+static void open_dedup(struct stream *st)
+{
+	close_dedup(st);
+	if (st->rule.input_count > 1)
+		st->dedup_fd = dedup_file_new(st->rule.match);
+}
+
 bool stream_is_live(const struct stream *st, const char **ret_why)
 {
 	for (unsigned i = 0; i < st->rule.input_count; i++) {
@@ -96,23 +112,19 @@ bool stream_is_live(const struct stream *st, const char **ret_why)
 /* To own it, or to expect it. */
 static void tell_of(struct stream *st, struct process *p, const char *what)
 {
-	json_t *interfaces = json_array();
-	int fds[RULE_INPUTS_MAX], inputs = 0;
-	size_t count = 0;
+	json_t *body = json_pack("{s:s, s:i, s:o}", "do", what, "slot", (int)st->slot, "rule",
+				 rule_to_json(&st->rule));
+	struct message_inputs in = {.dedup_fd = st->dedup_fd};
+	int fds[MESSAGE_FDS_MAX];
+	size_t count;
 
-	for (unsigned i = 0; i < st->rule.input_count; i++) {
-		json_array_append_new(interfaces, json_integer((int)st->inputs[i].interface));
-		if (st->inputs[i].fd < 0)
-			continue;
-		fds[count++] = st->inputs[i].fd;
-		inputs |= 1 << i;
+	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
+		in.fds[i] = st->inputs[i].fd;
+		in.interfaces[i] = st->inputs[i].interface;
 	}
+	count = message_put_inputs(body, &in, fds);
 	rings_reach(st->supervisor->rings, st, p);
-	process_send_of(p,
-			json_pack("{s:s, s:i, s:o, s:i, s:o}", "do", what, "slot", (int)st->slot,
-				  "rule", rule_to_json(&st->rule), "inputs", inputs, "interfaces",
-				  interfaces),
-			fds, count, st->slot);
+	process_send_of(p, body, fds, count, st->slot);
 }
 
 /* Only when another one has the sockets may the old owner close them. */
@@ -122,6 +134,8 @@ static void give(struct stream *st, struct process *p)
 
 	st->owner = p;
 	p->stream_count++;
+	/* Until it is measured again: the next ones are for others. */
+	p->load_pps += st->is_measured ? st->load_pps : st->supervisor->mean_pps;
 	tell_of(st, p, "own");
 	if (old && old != p)
 		process_forget(old, st->slot);
@@ -148,7 +162,9 @@ static void set_next(struct stream *st, struct process *p)
 
 static void order_release(struct stream *st)
 {
-	process_send(st->owner, json_pack("{s:s, s:i}", "do", "release", "slot", (int)st->slot),
+	process_send(st->owner,
+		     json_pack("{s:s, s:i, s:b}", "do", "release", "slot", (int)st->slot, "ends",
+			       st->state == STREAM_LEAVING),
 		     NULL, 0);
 }
 
@@ -186,15 +202,17 @@ static void prepare(struct stream *st, struct process *next)
 	tell_of(st, next, "expect");
 }
 
-void stream_move(struct stream *st, struct process *to)
+bool stream_move(struct stream *st, struct process *to)
 {
 	bool is_on_its_way = st->state == STREAM_PREPARING || st->state == STREAM_RELEASING;
 
-	if (!to || st->state == STREAM_LEAVING || (st->state == STREAM_OWNED && st->owner == to))
-		return;
+	if (!to || st->state == STREAM_LEAVING)
+		return false;
+	if (st->state == STREAM_OWNED && st->owner == to)
+		return true;
 	if (st->state == STREAM_HOMELESS) {
 		own(st, to);
-	} else if (!st->supervisor->rings) {
+	} else if (!rings_carry(st->supervisor->rings, st)) {
 		set_next(st, to);
 		if (st->state == STREAM_OWNED)
 			order_release(st);
@@ -202,6 +220,7 @@ void stream_move(struct stream *st, struct process *to)
 	} else if (!is_on_its_way) {
 		prepare(st, to);
 	}
+	return st->next == to || st->owner == to;
 }
 
 /* All stays as it was. */
@@ -209,7 +228,8 @@ static void give_up(struct stream *st)
 {
 	process_forget(st->next, st->slot);
 	set_next(st, NULL);
-	st->state = STREAM_OWNED;
+	/* Its rule or sockets may have changed meanwhile. */
+	own(st, st->owner);
 	rings_point(st->supervisor->rings, st, st->owner);
 }
 
@@ -330,6 +350,7 @@ static struct stream *stream_at(struct supervisor *s, uint32_t slot, const struc
 	rule_copy(rule, &st->rule);
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
 		st->inputs[i].fd = -1;
+	st->dedup_fd = -1;
 	list_push_back(&s->streams, &st->node);
 	s->slots[slot] = st;
 	hashed_put(&s->by_name, &st->by_name, rule_name_hash(rule->name));
@@ -360,19 +381,21 @@ struct stream *stream_new(struct supervisor *s, const struct rule *rule)
 	st = stream_at(s, slot, rule);
 	for (unsigned i = 0; i < rule->input_count; i++)
 		open_input(st, i);
+	open_dedup(st);
 	stream_place(st);
 	return st;
 }
 
 static struct stream *adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
-			    const int fds_take[RULE_INPUTS_MAX])
+			    const struct message_inputs *take)
 {
 	struct stream *st = stream_at(s, slot, rule);
 
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
-		st->inputs[i].fd = fds_take[i];
-		st->inputs[i].interface = interface_index(rule->inputs[i].interface);
+		st->inputs[i].fd = take->fds[i];
+		st->inputs[i].interface = take->interfaces[i];
 	}
+	st->dedup_fd = take->dedup_fd;
 	st->seen_packets = s->board->streams[slot].received_packets;
 	return st;
 }
@@ -385,15 +408,15 @@ static void adopt_owner(struct stream *st, struct process *owner, bool is_releas
 }
 
 void stream_adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
-		  const int fds_take[RULE_INPUTS_MAX], struct process *owner, bool is_released)
+		  const struct message_inputs *take, struct process *owner, bool is_released)
 {
-	adopt_owner(adopt(s, slot, rule, fds_take), owner, is_released);
+	adopt_owner(adopt(s, slot, rule, take), owner, is_released);
 }
 
 void stream_adopt_expected(struct supervisor *s, uint32_t slot, const struct rule *rule,
-			   const int fds_take[RULE_INPUTS_MAX], struct process *next)
+			   const struct message_inputs *take, struct process *next)
 {
-	struct stream *st = adopt(s, slot, rule, fds_take);
+	struct stream *st = adopt(s, slot, rule, take);
 
 	st->state = STREAM_RELEASING;
 	set_next(st, next);
@@ -462,6 +485,7 @@ static void replace_rule(struct stream *st, const struct rule *rule)
 void stream_change(struct stream *st, const struct rule *rule)
 {
 	bool is_other_kind = rule->input_count != st->rule.input_count;
+	bool is_other_match = rule->match != st->rule.match;
 
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
 		bool stays = !is_other_kind && i < rule->input_count &&
@@ -471,6 +495,8 @@ void stream_change(struct stream *st, const struct rule *rule)
 			shut_input(st, i);
 	}
 	replace_rule(st, rule);
+	if (is_other_kind || is_other_match)
+		open_dedup(st);
 	for (unsigned i = 0; i < rule->input_count; i++)
 		if (st->inputs[i].fd < 0)
 			open_input(st, i);
@@ -486,9 +512,9 @@ void stream_end(struct stream *st)
 	for (unsigned i = 0; i < st->rule.input_count; i++)
 		rings_unpoint(st->supervisor->rings, st, i);
 	st->state = STREAM_LEAVING;
-	if (was == STREAM_OWNED || was == STREAM_PREPARING)
+	if (was != STREAM_HOMELESS)
 		order_release(st);
-	else if (was == STREAM_HOMELESS)
+	else
 		stream_free(st);
 }
 
@@ -496,6 +522,7 @@ void stream_free(struct stream *st)
 {
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++)
 		close_input(&st->inputs[i]);
+	close_dedup(st);
 	if (st->state != STREAM_LEAVING)
 		hashed_remove(&st->supervisor->by_name, &st->by_name);
 	list_remove(&st->node);

@@ -5,6 +5,7 @@
 #include "common/base/list.h"
 #include "mcast/core/hashed.h"
 #include "mcast/core/rule.h"
+#include "mcast/relay/message.h"
 
 #include <stdbool.h>
 
@@ -32,11 +33,13 @@ struct stream {
 	uint32_t slot; /* its place on the board, for life */
 	struct rule rule;
 	struct stream_input inputs[RULE_INPUTS_MAX];
+	int dedup_fd; /* what tells copies by its two inputs, for whoever owns it; or -1 */
 	enum stream_state state;
 	struct process *owner, *next;
 	bool is_pointed; /* while it prepares: packets come to `next`, or are on their way there */
 	uint64_t seen_packets; /* when its load was last measured */
 	double load_pps;
+	bool is_measured;     /* it was */
 	uint32_t rest_rounds; /* balance.h */
 };
 
@@ -46,10 +49,10 @@ struct stream *stream_new(struct supervisor *s, const struct rule *rule);
 /* One that a worker has had before this supervisor began, in a slot that is free; the descriptors
  * become the stream's. `is_released`: it was on its way to another worker. */
 void stream_adopt(struct supervisor *s, uint32_t slot, const struct rule *rule,
-		  const int fds_take[RULE_INPUTS_MAX], struct process *owner, bool is_released);
+		  const struct message_inputs *take, struct process *owner, bool is_released);
 /* One that expects it, of which the owner, if there is one, is not known yet. */
 void stream_adopt_expected(struct supervisor *s, uint32_t slot, const struct rule *rule,
-			   const int fds_take[RULE_INPUTS_MAX], struct process *next);
+			   const struct message_inputs *take, struct process *next);
 /* And this is the other one. */
 void stream_adopt_again(struct stream *st, struct process *p, bool is_released, bool is_expected);
 /* All that there is was adopted: what was on its way goes on. */
@@ -59,8 +62,9 @@ void stream_change(struct stream *st, const struct rule *rule);
 /* Its rule is gone. The stream ends now, or when its owner has let it go. */
 void stream_end(struct stream *st);
 
-/* To this worker; without loss, see docs/multicast.md. */
-void stream_move(struct stream *st, struct process *to);
+/* To this worker; without loss, see docs/multicast.md. False: not now, it is on its way elsewhere,
+ * or ends. */
+bool stream_move(struct stream *st, struct process *to);
 /* To whichever has the least to do. */
 void stream_place(struct stream *st);
 /* `p` finds what it was told of this stream when it looks. */

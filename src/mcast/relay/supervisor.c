@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "mcast/common/rule_conf.h"
 #include "mcast/core/balance.h"
+#include "mcast/relay/receive.h"
 #include "mcast/relay/steer.h"
 
 #include <errno.h>
@@ -23,6 +24,13 @@
 #define TURN_MS 1
 /* Moves in one round: a stream rests while it is moved. */
 #define MOVES_MAX 4
+/* Who leaves waits so long for workers to have heard all, and looks so often. */
+#define LEAVE_MS 2000
+#define LOOK_MS 5
+/* How long workers may take to send what they have, and to end. */
+#define END_MS 5000
+/* Workers that the board names, and which live, may be so late: the machine stood still. */
+#define ADOPT_LATE_MS 10000
 
 /* ---- changes ---- */
 
@@ -30,7 +38,7 @@ static void begin_stream(struct supervisor *s, const struct rule *rule)
 {
 	/* There are as many slots as rules, but those of streams that leave may still be taken. */
 	if (!stream_new(s, rule))
-		log_error("rule \"%s\" has no place: too many streams are leaving", rule->name);
+		s->has_unplaced = true;
 }
 
 static void carry_out(struct supervisor *s, const struct rule_change *c)
@@ -58,8 +66,11 @@ static void note_feeding(struct supervisor *s)
 	list_for_each(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
 
-		if (st->state != STREAM_LEAVING)
-			s->board->streams[st->slot].is_fed = ruleset_is_fed(s->rules, &st->rule);
+		uint64_t *is_fed = &s->board->streams[st->slot].is_fed;
+		bool now = ruleset_is_fed(s->rules, &st->rule);
+
+		if (st->state != STREAM_LEAVING && *is_fed != now)
+			*is_fed = now; /* what stays is in the caches of workers */
 	}
 }
 
@@ -114,6 +125,9 @@ void supervisor_turn_soon(struct supervisor *s)
 
 static void measure(struct supervisor *s, double seconds)
 {
+	double sum_pps = 0;
+	size_t count = 0;
+
 	list_for_each(node, &s->processes)
 		container_of(node, struct process, node)->load_pps = 0;
 	list_for_each(node, &s->streams) {
@@ -122,9 +136,13 @@ static void measure(struct supervisor *s, double seconds)
 
 		st->load_pps += ((double)(packets - st->seen_packets) / seconds - st->load_pps) / 2;
 		st->seen_packets = packets;
+		st->is_measured = true;
+		sum_pps += st->load_pps;
+		count++;
 		if (st->owner)
 			st->owner->load_pps += st->load_pps;
 	}
+	s->mean_pps = count ? sum_pps / (double)count : 0;
 }
 
 static size_t list_streams(struct supervisor *s, struct stream **ret, struct balance_stream *loads)
@@ -167,10 +185,26 @@ static void balance(struct supervisor *s)
 	free(loads);
 }
 
-/* What could not be had before: a worker that died too often, a socket. */
+/* Those that found no slot. */
+static void begin_unplaced(struct supervisor *s)
+{
+	if (!s->has_unplaced)
+		return;
+	s->has_unplaced = false;
+	for (size_t i = 0; i < ruleset_count(s->rules); i++) {
+		const struct rule *rule = ruleset_at(s->rules, i);
+
+		if (!stream_find(s, rule->name))
+			begin_stream(s, rule);
+	}
+	note_feeding(s);
+}
+
+/* What could not be had before: a worker that died too often, a slot, a socket. */
 static void try_again(struct supervisor *s)
 {
 	staff_fill(s);
+	begin_unplaced(s);
 	list_for_each_safe(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
 
@@ -178,6 +212,8 @@ static void try_again(struct supervisor *s)
 			stream_look_at_inputs(st);
 		if (st->state == STREAM_HOMELESS)
 			stream_place(st);
+		else if (st->state == STREAM_OWNED && !process_is_usable(st->owner))
+			stream_move(st, staff_place(s));
 	}
 }
 
@@ -189,6 +225,7 @@ static void on_tick(uv_timer_t *timer)
 	measure(s, (double)(now_ns - s->measured_ns) / (double)NS_PER_S);
 	s->measured_ns = now_ns;
 	try_again(s);
+	execute_tick(s);
 	if (s->options->worker_count > 1)
 		balance(s);
 }
@@ -210,9 +247,13 @@ static void close_handles(struct supervisor *s)
 		close_handle(&s->signals[i]);
 	close_handle(&s->tick);
 	close_handle(&s->turning);
+	close_handle(&s->leaving);
 	close_handle(&s->links);
 	close_handle(&s->links_settle);
 	close_handle(&s->rendezvous);
+	/* Before another one may have the control socket, and then this. */
+	if (s->rendezvous_fd >= 0 && !s->is_leaving)
+		unlink(s->rendezvous_path);
 	if (s->control)
 		control_close(s->control, NULL, NULL);
 	s->control = NULL;
@@ -229,18 +270,79 @@ void supervisor_check_end(struct supervisor *s)
 	close_handles(s);
 }
 
+static void on_late(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	list_for_each(node, &s->processes) {
+		struct process *p = container_of(node, struct process, node);
+
+		log_error("worker %u, process %d, does not end: it is killed", p->index,
+			  (int)p->pid);
+		kill(p->pid, SIGKILL);
+	}
+}
+
+/* Nothing is begun any more. */
+static void stop_working(struct supervisor *s)
+{
+	uv_timer_stop(&s->turning);
+	uv_timer_stop(&s->leaving);
+	if (s->links_fd >= 0) {
+		uv_timer_stop(&s->links_settle);
+		uv_poll_stop(&s->links);
+	}
+	uv_timer_start(&s->tick, on_late, END_MS, 0);
+}
+
 void supervisor_end(struct supervisor *s, bool is_leaving)
 {
 	if (s->is_ending)
 		return;
 	s->is_ending = true;
 	s->is_leaving = is_leaving;
-	uv_timer_stop(&s->turning);
+	stop_working(s);
 	if (is_leaving)
 		staff_leave(s);
 	else
 		staff_end(s);
 	supervisor_check_end(s);
+}
+
+/* Nothing is on its way to a worker, or from one to another. */
+static bool is_quiet(const struct supervisor *s)
+{
+	list_for_each(node, &s->processes)
+		if (!list_is_empty(&container_of(node, struct process, node)->channel.waiting))
+			return false;
+	list_for_each(other, &s->streams)
+		if (container_of(other, struct stream, node)->state != STREAM_OWNED)
+			return false;
+	return !s->has_unplaced;
+}
+
+static void on_leaving(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	if (is_quiet(s)) {
+		supervisor_end(s, true);
+	} else if (clock_now_ns() - s->leave_ns > LEAVE_MS * NS_PER_MS) {
+		uv_timer_stop(timer);
+		control_reply_error(
+			s->ending_request, "busy",
+			"workers do not have all rules yet; expected that they have them "
+			"within %d s",
+			LEAVE_MS / 1000);
+		s->ending_request = NULL;
+	}
+}
+
+void supervisor_leave(struct supervisor *s, struct control_request *req)
+{
+	s->ending_request = req;
+	s->leave_ns = clock_now_ns();
+	uv_timer_start(&s->leaving, on_leaving, 0, LOOK_MS);
 }
 
 static void clean_up(struct supervisor *s)
@@ -257,21 +359,22 @@ static void clean_up(struct supervisor *s)
 	board_unmap(s->board);
 	close(s->board_fd);
 	close(s->links_fd);
-	if (s->rendezvous_fd >= 0 && !s->is_leaving)
-		unlink(s->rendezvous_path);
 	close(s->rendezvous_fd);
 	uv_loop_close(&s->loop);
 	free(s);
 }
 
-static void on_signal(uv_signal_t *signal, int number)
+static void obey_signal(struct supervisor *s, int number)
 {
-	struct supervisor *s = signal->data;
 	struct rule_batch batch = {0};
 	char why[WHY_BYTES_MAX];
 
-	if (number != SIGHUP) {
+	if (s->is_adopting) {
+		s->noted_signal = s->noted_signal && number == SIGHUP ? s->noted_signal : number;
+	} else if (number != SIGHUP) {
 		supervisor_end(s, false);
+	} else if (s->is_ending) {
+		log_warn("SIGHUP: it is ending");
 	} else if (!s->options->config) {
 		log_warn("SIGHUP: there is no --config to read again");
 	} else if (supervisor_load(s, s->options->config, &batch, why) < 0) {
@@ -280,6 +383,11 @@ static void on_signal(uv_signal_t *signal, int number)
 		log_info("%s was read again: %zu changes", s->options->config, batch.count);
 	}
 	rule_batch_done(&batch);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	obey_signal(signal->data, number);
 }
 
 /* ---- the beginning ---- */
@@ -306,6 +414,18 @@ static bool is_somebody_new(const struct supervisor *s)
 	return false;
 }
 
+/* The board names a worker that has not come, and it lives. */
+static bool is_somebody_late(const struct supervisor *s)
+{
+	for (uint32_t seat = 0; s->board && seat < BOARD_WORKERS_MAX; seat++) {
+		pid_t pid = (pid_t)s->board->workers[seat].pid;
+
+		if (!(s->seats & 1ull << seat) && pid > 0 && kill(pid, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The loop turns. */
 static void on_adopting_tick(uv_timer_t *timer)
 {
@@ -315,13 +435,17 @@ static void on_adopting_tick(uv_timer_t *timer)
 /* Workers of an earlier supervisor come, say what they have, and keep it. */
 static void adopt(struct supervisor *s)
 {
-	uint64_t end_ns = clock_now_ns() + ADOPT_MS * NS_PER_MS;
+	uint64_t begin_ns = clock_now_ns(), waited_ns = 0;
 
 	s->is_adopting = true;
 	log_info("workers of an earlier supervisor are awaited");
 	uv_timer_start(&s->tick, on_adopting_tick, 10, 10);
-	while (clock_now_ns() < end_ns || is_somebody_new(s))
+	while (waited_ns < ADOPT_MS * NS_PER_MS || (waited_ns < ADOPT_LATE_MS * NS_PER_MS &&
+						    (is_somebody_new(s) || is_somebody_late(s)))) {
 		uv_run(&s->loop, UV_RUN_ONCE);
+		waited_ns = clock_now_ns() - begin_ns;
+	}
+	uv_timer_stop(&s->tick);
 	s->is_adopting = false;
 }
 
@@ -354,8 +478,9 @@ static struct supervisor *supervisor_new(const struct options *options)
 	uv_loop_init(&s->loop);
 	uv_timer_init(&s->loop, &s->tick);
 	uv_timer_init(&s->loop, &s->turning);
-	s->tick.data = s->turning.data = s;
-	s->rings = options->is_packet ? rings_new(s) : NULL;
+	uv_timer_init(&s->loop, &s->leaving);
+	s->tick.data = s->turning.data = s->leaving.data = s;
+	s->rings = rings_new(s, options->worker.rx->rings);
 	s->began_ns = s->measured_ns = clock_now_ns();
 	return s;
 }
@@ -403,6 +528,7 @@ static int begin(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
 	err = links_watch(s);
 	if (err)
 		return fail_why(ret_why, "rtnetlink: %s", strerror(-err));
+	links_look(s); /* at what has changed while nobody watched */
 	control_own_metrics(s->control);
 	staff_fill(s);
 	return load_config(s, ret_why);
@@ -418,12 +544,17 @@ enum exit_code supervisor_run(const struct options *options)
 	open_signals(s);
 	if (begin(s, why) < 0) {
 		code = fail_exit("%s", why);
+		/* Workers that were found go on without it. */
+		supervisor_end(s, ruleset_count(s->rules) > 0);
+	} else if (s->noted_signal && s->noted_signal != SIGHUP) {
 		supervisor_end(s, false);
 	} else {
 		uv_timer_start(&s->tick, on_tick, ROUND_MS, ROUND_MS);
 		log_info("multicast_relay %s is running: %zu rules, %u workers, control socket %s",
 			 MPP_VERSION, ruleset_count(s->rules), options->worker_count,
 			 options->control_socket);
+		if (s->noted_signal)
+			obey_signal(s, s->noted_signal);
 	}
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	if (code == EXIT_DONE && !s->is_leaving)

@@ -38,9 +38,13 @@ struct supervisor {
 	struct idmap by_name;
 	struct stream *slots[BOARD_SLOTS_MAX];
 	uint32_t slot_hint;
+	bool has_unplaced; /* some rule found no slot */
+	double mean_pps;   /* of a stream, as last measured */
 
 	struct rings *rings; /* NULL: packets come by UDP sockets */
 	uv_timer_t turning;  /* streams that move: supervisor_turn_soon */
+	uv_timer_t leaving;  /* supervisor_leave */
+	uint64_t leave_ns;   /* when it was asked to */
 
 	struct list processes;
 	uint64_t seats;			    /* bit i: seat i is taken */
@@ -53,6 +57,7 @@ struct supervisor {
 	uint64_t began_ns;
 	uint64_t measured_ns; /* when loads were */
 	bool is_adopting;     /* workers of an earlier supervisor may still come */
+	int noted_signal;     /* which came while it was adopting; 0: none */
 	bool is_ending, is_leaving;
 	struct control_request *ending_request; /* who asked for the end, or NULL */
 	struct list batches;			/* execute.c */
@@ -73,16 +78,22 @@ void supervisor_turn_soon(struct supervisor *s);
 
 /* Ends it and all workers; or, leaving, the supervisor alone. */
 void supervisor_end(struct supervisor *s, bool is_leaving);
+/* It leaves, as soon as the workers know all that there is; `req` is answered. */
+void supervisor_leave(struct supervisor *s, struct control_request *req);
 /* Called when a worker's process object is gone. */
 void supervisor_check_end(struct supervisor *s);
 
 /* ---- links.c ---- */
 int links_watch(struct supervisor *s);
+/* Looks at all inputs and rings. */
+void links_look(struct supervisor *s);
 /* ---- rendezvous.c ---- */
 /* `ret_was_left`: an earlier supervisor has left without its workers. */
 int rendezvous_open(struct supervisor *s, bool *ret_was_left, char ret_why[WHY_BYTES_MAX]);
 /* ---- execute.c ---- */
 control_handle execute;
+/* Batches that nobody uses any more are closed. */
+void execute_tick(struct supervisor *s);
 void execute_done(struct supervisor *s);
 /* ---- report.c ---- */
 /* Adds one stream's counters to a sum. */

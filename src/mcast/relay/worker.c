@@ -11,7 +11,6 @@
 #include "mcast/relay/owned.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +21,10 @@
 
 /* Inputs that one turn looks at; the next turn has the others. */
 #define EVENTS_MAX 256
-/* Messages obeyed in one turn: 64 rules are 2 ms, and inputs hold more than that. */
-#define MESSAGES_MAX 64
+/* How long a turn may listen: inputs hold more than comes meanwhile. */
+#define LISTEN_NS (2 * NS_PER_MS)
+/* Streams that a new supervisor is told of in one turn: 2 ms. */
+#define TELLINGS_MAX 64
 /* How often a worker without supervisor looks for one. */
 #define ALONE_MS 200
 /* How long after the last one's end it may say that a stream's old owner is done. */
@@ -41,9 +42,10 @@ struct worker {
 		owing; /* those that are to be let go, and the supervisor does not know it yet */
 	struct idmap by_slot;
 	int epoll_fd;
-	int channel;	      /* -1: the supervisor is gone */
-	uint64_t gone_ns;     /* since when it is, */
-	uint64_t alone_ns;    /* and when to look for another one */
+	int channel;	   /* -1: the supervisor is gone */
+	uint64_t gone_ns;  /* since when it is, */
+	uint64_t alone_ns; /* and when to look for another one */
+	bool has_stopped_expecting;
 	struct list *telling; /* the next stream to tell it of; NULL: it knows all */
 	unsigned told;	      /* of what the receiver has to tell, before the streams */
 	uint64_t now_ns;      /* when this turn began */
@@ -75,30 +77,30 @@ static int say_hello(struct worker *w)
 
 static int say_have(struct worker *w, const struct owned *o)
 {
-	int fds[RULE_INPUTS_MAX], inputs = 0;
-	size_t count = 0;
+	json_t *body = json_pack("{s:s, s:i, s:o, s:b, s:b}", "say", "have", "slot", (int)o->slot,
+				 "rule", rule_to_json(&o->rule), "released", o->is_released,
+				 "expected", o->is_expected);
+	struct message_inputs in = {.dedup_fd = o->dedup_fd};
+	int fds[MESSAGE_FDS_MAX];
+	size_t count;
 
 	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
-		if (o->inputs[i].fd < 0)
-			continue;
-		fds[count++] = o->inputs[i].fd;
-		inputs |= 1 << i;
+		in.fds[i] = o->inputs[i].fd;
+		in.interfaces[i] = o->inputs[i].interface;
 	}
-	return try_to_say(w,
-			  json_pack("{s:s, s:i, s:o, s:i, s:b, s:b}", "say", "have", "slot",
-				    (int)o->slot, "rule", rule_to_json(&o->rule), "inputs", inputs,
-				    "released", o->is_released, "expected", o->is_expected),
-			  fds, count);
+	count = message_put_inputs(body, &in, fds);
+	return try_to_say(w, body, fds, count);
 }
 
 /* What the receiver has. False: not all was told. */
 static bool tell_of_receiver(struct worker *w)
 {
 	int fds[MESSAGE_FDS_MAX];
+	size_t count = 0;
 	json_t *body;
 
-	while (w->receiver->ops->tell(w->receiver, w->told, &body, fds)) {
-		if (try_to_say(w, body, fds, MESSAGE_FDS_MAX) < 0)
+	while (w->receiver->ops->tell(w->receiver, w->told, &body, fds, &count)) {
+		if (try_to_say(w, body, fds, count) < 0)
 			return false;
 		w->told++;
 	}
@@ -110,7 +112,7 @@ static void tell(struct worker *w)
 {
 	if (w->telling && !tell_of_receiver(w))
 		return;
-	for (int i = 0; i < MESSAGES_MAX && w->telling; i++) {
+	for (int i = 0; i < TELLINGS_MAX && w->telling; i++) {
 		struct list *next = w->telling->next;
 
 		if (w->telling != &w->streams) {
@@ -155,36 +157,20 @@ static void forget(struct worker *w, uint32_t slot)
 	owned_free(o);
 }
 
-static void take_inputs(struct owned *o, struct message *m)
-{
-	const json_t *interfaces = json_object_get(m->body, "interfaces");
-	int fds[RULE_INPUTS_MAX];
-
-	message_take_inputs(m, fds);
-	for (unsigned i = 0; i < RULE_INPUTS_MAX; i++) {
-		if (fds[i] < 0)
-			continue;
-		o->inputs[i].fd = fds[i];
-		o->inputs[i].interface =
-			(unsigned)json_integer_value(json_array_get(interfaces, i));
-	}
-}
-
 /* Its own, or NULL when the supervisor speaks nonsense. */
 static struct owned *owned_from(struct worker *w, uint32_t slot, struct message *m)
 {
 	struct rule rule = {0};
+	struct message_inputs in;
 	char why[WHY_BYTES_MAX];
-	struct owned *o;
 
 	if (slot >= BOARD_SLOTS_MAX ||
 	    rule_from_json(json_object_get(m->body, "rule"), &rule, why) < 0) {
 		log_error("the supervisor speaks of a rule that is none");
 		return NULL;
 	}
-	o = owned_new(slot, &rule, &w->senders, &w->board->streams[slot]);
-	take_inputs(o, m);
-	return o;
+	message_take_inputs(m, &in);
+	return owned_new(slot, &rule, &in, &w->senders, &w->board->streams[slot]);
 }
 
 static void enter(struct worker *w, struct owned *o)
@@ -229,11 +215,14 @@ static void own(struct worker *w, struct message *m)
 }
 
 /* It is soon: what has come until now is sent first. */
-static void release(struct worker *w, uint32_t slot)
+static void release(struct worker *w, const struct message *m)
 {
-	struct owned *o = idmap_get(&w->by_slot, slot + 1);
+	struct owned *o = idmap_get(&w->by_slot, message_number(m, "slot") + 1);
 
-	if (!o || list_is_linked(&o->owing_node))
+	if (!o)
+		return;
+	o->is_unwanted = json_is_true(json_object_get(m->body, "ends"));
+	if (list_is_linked(&o->owing_node))
 		return;
 	for (unsigned i = 0; i < o->rule.input_count && !o->is_released; i++)
 		w->receiver->ops->release(w->receiver, &o->inputs[i]);
@@ -271,7 +260,7 @@ static void tell_of_releases(struct worker *w)
 	}
 }
 
-/* The next supervisor is told what they are. */
+/* The next supervisor is told what they are; but not of those whose rules are gone. */
 static void stop_owing(struct worker *w)
 {
 	list_for_each_safe(node, &w->owing) {
@@ -280,12 +269,15 @@ static void stop_owing(struct worker *w)
 		if (is_drained(w, o))
 			let_go(w, o);
 		list_remove(&o->owing_node);
+		if (o->is_unwanted)
+			forget(w, o->slot);
 	}
 }
 
 /* Nobody will say when the old owner is done, which takes some milliseconds. */
 static void stop_expecting(struct worker *w)
 {
+	w->has_stopped_expecting = true;
 	list_for_each(node, &w->streams) {
 		struct owned *o = container_of(node, struct owned, node);
 
@@ -310,7 +302,7 @@ static void obey(struct worker *w, struct message *m)
 	else if (strcmp(what, "expect") == 0)
 		expect(w, m);
 	else if (strcmp(what, "release") == 0)
-		release(w, message_number(m, "slot"));
+		release(w, m);
 	else if (strcmp(what, "forget") == 0)
 		forget(w, message_number(m, "slot"));
 	else if (strcmp(what, "end") == 0)
@@ -331,18 +323,23 @@ static void on_supervisor_gone(struct worker *w)
 	stop_owing(w);
 	w->alone_ns = 0;
 	w->gone_ns = w->now_ns;
+	w->has_stopped_expecting = false;
 }
 
-static void listen_to(struct worker *w, int messages_max)
+static void listen_to(struct worker *w, uint64_t ns_max)
 {
-	for (int i = 0; i < messages_max && !w->is_ending; i++) {
+	uint64_t begin_ns = clock_now_ns();
+
+	while (!w->is_ending && clock_now_ns() - begin_ns < ns_max) {
 		struct message m;
 		int err = message_receive(w->channel, &m);
 
 		if (err == -EAGAIN)
 			return;
-		if (err == -EPROTO)
+		if (err == -EPROTO) {
+			log_error("what the supervisor said was cut off: too many open files?");
 			continue;
+		}
 		if (err) {
 			on_supervisor_gone(w);
 			return;
@@ -419,7 +416,7 @@ static int patience_ms(const struct worker *w)
 
 static void on_alone(struct worker *w)
 {
-	if (w->now_ns - w->gone_ns > EXPECT_MS * NS_PER_MS)
+	if (!w->has_stopped_expecting && w->now_ns - w->gone_ns > EXPECT_MS * NS_PER_MS)
 		stop_expecting(w);
 	look_for_supervisor(w, w->now_ns);
 }
@@ -427,9 +424,9 @@ static void on_alone(struct worker *w)
 static void hear(struct worker *w, bool is_spoken_to)
 {
 	if (w->channel >= 0 && w->receiver->ops->is_puzzled(w->receiver))
-		listen_to(w, INT_MAX);
+		listen_to(w, UINT64_MAX);
 	else if (is_spoken_to)
-		listen_to(w, MESSAGES_MAX);
+		listen_to(w, LISTEN_NS);
 	if (w->channel < 0)
 		on_alone(w);
 	tell(w);

@@ -419,8 +419,8 @@ def own_output(lab):
     expect_equal(relay.end(), (2 * COUNT, 2 * COUNT), "packets matched and sent")
 
 
-def reverse_path(lab):
-    """A strict reverse path filter drops packets before UDP sees them; packet sockets see them."""
+def reverse_path(lab, path):
+    """A strict reverse path filter drops packets before UDP sees them; rings see them."""
     place = Place(lab)
     place.node.set(f"net/ipv4/conf/{place.input}/rp_filter", "1")
     place.node.ip(f"route add {place.near.a_ip}/32 dev {place.output}")
@@ -428,12 +428,12 @@ def reverse_path(lab):
     relay.add(place.rule())
     place.generate(1, 100, 500).succeed()
     expect_equal(relay.end(), (0, 0), "packets that UDP sockets have got")
-    relay = Relay(lab, place.node, options=("--rx", "packet"))
+    relay = Relay(lab, place.node, options=("--rx", path))
     relay.add(place.rule())
     sink = place.sink(1, COUNT)
     place.generate(1, COUNT, 1000, name="again").succeed()
     expect_exact(sink)
-    expect_equal(relay.end(), (COUNT, COUNT), "packets that packet sockets have got")
+    expect_equal(relay.end(), (COUNT, COUNT), f"packets that came by --rx {path}")
 
 
 def fragments(lab):
@@ -477,14 +477,14 @@ def metrics(lab):
     expect(second.returncode == 2, "a second relay at the same socket ends")
 
 
-def by_packets(lab, run, *arguments):
-    """The same, by the other receive path."""
-    lab.relay_options = ("--rx", "packet")
+def by_path(lab, path, run, *arguments):
+    """The same, by another receive path."""
+    lab.relay_options = ("--rx", path)
     run(lab, *arguments)
 
 
 ACTS = (move_all, restart_workers, add_and_remove, detach, kill_supervisor)
-EITHER = [
+ANY_PATH = [
     Scenario("exactly_once", exactly_once, (False,)),
     Scenario("bridges", exactly_once, (True,)),
     Scenario("bursts", exactly_once, (True, "--burst", "8")),
@@ -508,8 +508,8 @@ EITHER = [
     Scenario("metrics", metrics),
 ]
 SCENARIOS = [
-    *EITHER,
-    *(one._replace(name=f"packet_{one.name}", run=by_packets,
-                   arguments=(one.run, *one.arguments)) for one in EITHER),
-    Scenario("reverse_path", reverse_path),
+    *ANY_PATH,
+    *(one._replace(name=f"{path}_{one.name}", run=by_path, arguments=(path, one.run, *one.arguments))
+      for path in ("packet", "xdp") for one in ANY_PATH),
+    *(Scenario(f"{path}_reverse_path", reverse_path, (path,)) for path in ("packet", "xdp")),
 ]

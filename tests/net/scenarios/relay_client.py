@@ -132,8 +132,9 @@ def play(request):
         return ok(streams=part(STREAMS, request), total={"sent_packets": 18})
     return {
         "ping": ok(pid=7, version="1.2", uptime_s=3),
-        "workers": ok(workers=[{"index": 0, "pid": 8, "cpu": 1, "streams": 2, "pps": 100,
-                                "busy": 0.25, "state": "up"}]),
+        "workers": ok(workers=[{"index": 0, "pid": 8, "streams": 2, "pps": 100, "busy": 0.25,
+                                "turns": 40, "state": "live", "queue_drops": 1, "damaged": 2,
+                                "strays": 3}]),
         "batch": ok(batch=5),
         "commit": ok(added=2, changed=0, removed=1),
         "reload": ok(added=1, changed=2, removed=3),
@@ -177,8 +178,8 @@ def conversation(folder):
          "NAME  PPS        RATE  RECEIVED  MATCHED  SENT    BYTES   JITTER   IDLE  DROPS\n"
          "tv1   100  2.0 Mbit/s        10        9    18  1.0 KiB  0.25 ms  0.1 s  copy 1\n"),
         ("workers", [{"op": "workers"}],
-         "WORKER  PID  CPU  STREAMS  PPS    BUSY  STATE\n"
-         "     0    8    1        2  100  25.0 %  up\n"),
+         "WORKER  PID  STREAMS  PPS    BUSY  STATE  LOST  DAMAGED  STRAYS\n"
+         "     0    8        2  100  25.0 %  live      1        2       3\n"),
         ("move tv1 3", [{"op": "move", "name": "tv1", "worker": 3}], "move: done\n"),
         ("restart-worker 0", [{"op": "restart-worker", "worker": 0}], "restart-worker: done\n"),
         ("save", [{"op": "save"}], "2 rules in /etc/relay.conf\n"),

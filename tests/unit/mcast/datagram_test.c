@@ -74,11 +74,11 @@ static struct packet v6_packet(void)
 	return p;
 }
 
-static void expect_good(const struct packet *p, bool is_summed)
+static void expect_good(const struct packet *p, enum datagram_sum known)
 {
 	struct datagram d;
 
-	assert_int_equal(datagram_decode(p->bytes, p->len, is_summed, &d), DATAGRAM_GOOD);
+	assert_int_equal(datagram_decode(p->bytes, p->len, known, &d), DATAGRAM_GOOD);
 	assert_int_equal(d.source_port, 0x1234);
 	assert_int_equal(d.destination_port, 5001);
 	assert_int_equal(d.payload_bytes, 3);
@@ -89,7 +89,7 @@ static void expect(const struct packet *p, enum datagram_verdict verdict)
 {
 	struct datagram d;
 
-	assert_int_equal(datagram_decode(p->bytes, p->len, false, &d), verdict);
+	assert_int_equal(datagram_decode(p->bytes, p->len, DATAGRAM_SUM_TOLD, &d), verdict);
 }
 
 static void addresses_and_payload(void **state)
@@ -99,14 +99,15 @@ static void addresses_and_payload(void **state)
 	struct datagram d;
 
 	(void)state;
-	expect_good(&four, false);
-	expect_good(&six, false);
-	assert_int_equal(datagram_decode(four.bytes, four.len, false, &d), DATAGRAM_GOOD);
+	expect_good(&four, DATAGRAM_SUM_TOLD);
+	expect_good(&six, DATAGRAM_SUM_TOLD);
+	assert_int_equal(datagram_decode(four.bytes, four.len, DATAGRAM_SUM_TOLD, &d),
+			 DATAGRAM_GOOD);
 	ip_text(&d.source, text);
 	assert_string_equal(text, "10.0.0.1");
 	ip_text(&d.destination, text);
 	assert_string_equal(text, "239.1.1.1");
-	assert_int_equal(datagram_decode(six.bytes, six.len, false, &d), DATAGRAM_GOOD);
+	assert_int_equal(datagram_decode(six.bytes, six.len, DATAGRAM_SUM_TOLD, &d), DATAGRAM_GOOD);
 	ip_text(&d.source, text);
 	assert_string_equal(text, "fe80::1");
 	ip_text(&d.destination, text);
@@ -124,7 +125,7 @@ static void options_are_skipped(void **state)
 	p.bytes[3] = V4_BYTES + 4;
 	p.len = V4_BYTES + 4;
 	fill_in_v4(&p);
-	expect_good(&p, false);
+	expect_good(&p, DATAGRAM_SUM_TOLD);
 }
 
 static void sums(void **state)
@@ -137,9 +138,9 @@ static void sums(void **state)
 	p = v4_packet();
 	p.bytes[27] ^= 1; /* of the sum, which is not looked at when others have verified it */
 	expect(&p, DATAGRAM_DAMAGED);
-	expect_good(&p, true);
+	expect_good(&p, DATAGRAM_SUM_KNOWN);
 	p.bytes[26] = p.bytes[27] = 0; /* none */
-	expect_good(&p, false);
+	expect_good(&p, DATAGRAM_SUM_TOLD);
 	p = v4_packet();
 	p.bytes[8]--; /* time to live: the header's sum */
 	expect(&p, DATAGRAM_DAMAGED);
@@ -148,7 +149,32 @@ static void sums(void **state)
 	six = v6_packet();
 	six.bytes[46] = six.bytes[47] = 0;
 	expect(&six, DATAGRAM_DAMAGED);
-	expect_good(&six, true);
+	expect_good(&six, DATAGRAM_SUM_KNOWN);
+}
+
+/* What a sender of this machine leaves to the hardware: the sum of the pseudo header alone. */
+static void begin_sum(uint8_t *udp, uint32_t pseudo)
+{
+	put_sum(udp + 6, pseudo);
+	udp[6] = (uint8_t)~udp[6];
+	udp[7] = (uint8_t)~udp[7];
+}
+
+static void begun_sums(void **state)
+{
+	struct packet p = v4_packet(), six = v6_packet();
+	struct datagram d;
+
+	(void)state;
+	expect_good(&p, DATAGRAM_SUM_BEGUN); /* a whole one */
+	begin_sum(p.bytes + 20, add(17 + 11, p.bytes + 12, 8));
+	expect(&p, DATAGRAM_DAMAGED);
+	expect_good(&p, DATAGRAM_SUM_BEGUN);
+	p.bytes[27] ^= 1;
+	assert_int_equal(datagram_decode(p.bytes, p.len, DATAGRAM_SUM_BEGUN, &d), DATAGRAM_DAMAGED);
+	begin_sum(six.bytes + 40, add(17 + 11, six.bytes + 8, 32));
+	expect(&six, DATAGRAM_DAMAGED);
+	expect_good(&six, DATAGRAM_SUM_BEGUN);
 }
 
 /* Each length but the whole one is too short, in memory of that length. */
@@ -217,7 +243,7 @@ static void others(void **state)
 	p = v4_packet();
 	p.bytes[6] = 0x40; /* not to be fragmented */
 	fill_in_v4(&p);
-	expect_good(&p, false);
+	expect_good(&p, DATAGRAM_SUM_TOLD);
 	p = v6_packet();
 	p.bytes[6] = 44;
 	expect(&p, DATAGRAM_FRAGMENT);
@@ -233,6 +259,7 @@ int main(void)
 		cmocka_unit_test(addresses_and_payload),
 		cmocka_unit_test(options_are_skipped),
 		cmocka_unit_test(sums),
+		cmocka_unit_test(begun_sums),
 		cmocka_unit_test(cut),
 		cmocka_unit_test(wrong_lengths),
 		cmocka_unit_test(others),

@@ -43,6 +43,15 @@ static enum dedup_verdict take(struct dedup *d, unsigned in, uint32_t ssrc, unsi
 	return dedup_take(d, in, packet, sizeof(packet));
 }
 
+static struct dedup *dedup_new(enum rule_match match, uint64_t seed)
+{
+	struct dedup *d = malloc(dedup_bytes());
+
+	assert_non_null(d);
+	dedup_init(d, match, seed);
+	return d;
+}
+
 static int set_up(void **state)
 {
 	*state = dedup_new(RULE_MATCH_RTP, 1);
@@ -57,8 +66,7 @@ static int set_up_content(void **state)
 
 static int tear_down(void **state)
 {
-	dedup_free(*state);
-	dedup_free(NULL);
+	free(*state);
 	return 0;
 }
 
@@ -254,7 +262,7 @@ static void simulate(const struct plan *p, uint64_t seed)
 		if (went[i] != came[i])
 			fail_msg("seed %lu: packet %u came %u, went %u", (unsigned long)seed, i,
 				 came[i], went[i]);
-	dedup_free(d);
+	free(d);
 	free(list);
 	free(came);
 	free(went);

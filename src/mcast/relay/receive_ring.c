@@ -1,9 +1,9 @@
-/* By packet sockets: one ring for each interface that this worker has streams of (ring.h, steer.h).
- * A packet is known by its addresses, and lies in the ring until it has been sent.
+/* By rings: one for each queue of an interface that this worker has streams of (ring.h, steer.h). A
+ * packet is known by its addresses, and lies in the ring until it has been sent.
  *
  * Rings belong to a worker's seat, and all workers keep descriptors of all rings, so that they, and
- * their numbers in their groups, outlive workers and supervisors. What this host sends itself no
- * packet socket sees: the joined UDP sockets have it, and nothing else (input.c). */
+ * their numbers in the maps, outlive workers and supervisors. What does not come by rings (what
+ * this host sends itself, and more of XDP: steer.h) the joined UDP sockets have. */
 #include "mcast/relay/receive.h"
 
 #include "common/base/log.h"
@@ -15,14 +15,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-struct packet_receiver {
+struct ring_receiver {
 	struct receiver receiver;
 	struct receiver *own; /* for what this host sends itself: receive_udp */
 	struct idmap by_key;  /* struct receive_input */
 	struct list rings;    /* of this seat */
 	struct list kept;     /* of others */
 	struct steer steer;   /* kept, too */
-	bool has_begun;	      /* it was told of all that may come */
+	const struct ring_kind *kind;
+	bool has_begun; /* it was told of all that may come */
 	bool is_puzzled;
 
 	/* What this turn has found, in the order of coming; and sorted by inputs. */
@@ -40,9 +41,9 @@ struct packet_receiver {
 	union address from[RECEIVE_PLACES];
 };
 
-static struct packet_receiver *packet_of(const struct receiver *r)
+static struct ring_receiver *of(const struct receiver *r)
 {
-	return container_of((struct receiver *)(uintptr_t)r, struct packet_receiver, receiver);
+	return container_of((struct receiver *)(uintptr_t)r, struct ring_receiver, receiver);
 }
 
 /* ---- inputs by what is in their packets ---- */
@@ -74,7 +75,7 @@ static bool is_for(const struct receive_input *in, unsigned interface, const str
 	       ip_is_same(&in->rule->source, source);
 }
 
-static struct receive_input *find(const struct packet_receiver *p, unsigned interface,
+static struct receive_input *find(const struct ring_receiver *p, unsigned interface,
 				  const struct datagram *d, const struct ip *source)
 {
 	struct hashed *h = hashed_first(&p->by_key, hash_of(interface, &d->destination,
@@ -90,7 +91,7 @@ static struct receive_input *find(const struct packet_receiver *p, unsigned inte
 }
 
 /* As the program in steer.c does: one for this source, else one for any. */
-static struct receive_input *input_of(const struct packet_receiver *p, unsigned interface,
+static struct receive_input *input_of(const struct ring_receiver *p, unsigned interface,
 				      const struct datagram *d)
 {
 	static const struct ip any;
@@ -99,52 +100,53 @@ static struct receive_input *input_of(const struct packet_receiver *p, unsigned 
 	return in ? in : find(p, interface, d, &any);
 }
 
-static void packet_expect(struct receiver *r, struct receive_input *in)
+static void on_expect(struct receiver *r, struct receive_input *in)
 {
 	if (in->is_known || in->interface == 0)
 		return;
 	in->is_known = true;
-	hashed_put(&packet_of(r)->by_key, &in->by_key,
+	hashed_put(&of(r)->by_key, &in->by_key,
 		   hash_of(in->interface, &in->rule->group, in->rule->port, &in->rule->source));
 }
 
-static void packet_watch(struct receiver *r, struct receive_input *in)
+static void on_watch(struct receiver *r, struct receive_input *in)
 {
-	packet_expect(r, in);
-	receive_udp.watch(packet_of(r)->own, in);
+	on_expect(r, in);
+	receive_udp.watch(of(r)->own, in);
 }
 
-static struct ring *ring_of(const struct packet_receiver *p, unsigned interface)
+static void on_release(struct receiver *r, struct receive_input *in)
 {
+	const struct ring_receiver *p = of(r);
+
+	receive_udp.unwatch(p->own, in);
 	list_for_each(node, &p->rings) {
-		struct ring *ring = container_of(node, struct ring, node);
+		const struct ring *ring = container_of(node, struct ring, node);
 
-		if (ring->interface == interface)
-			return ring;
+		if (ring->interface == in->interface)
+			in->marks[ring->queue] = ring->kind->mark(ring);
 	}
-	return NULL;
 }
 
-static void packet_release(struct receiver *r, struct receive_input *in)
+static bool is_drained(const struct receiver *r, const struct receive_input *in)
 {
-	const struct ring *ring = ring_of(packet_of(r), in->interface);
+	const struct ring_receiver *p = of(r);
 
-	receive_udp.unwatch(packet_of(r)->own, in);
-	in->mark = ring ? ring_mark(ring) : 0;
+	list_for_each(node, &p->rings) {
+		const struct ring *ring = container_of(node, struct ring, node);
+
+		if (in->is_known && ring->interface == in->interface &&
+		    !ring->kind->is_past(ring, in->marks[ring->queue]))
+			return false;
+	}
+	return true;
 }
 
-static bool packet_is_drained(const struct receiver *r, const struct receive_input *in)
+static void on_unwatch(struct receiver *r, struct receive_input *in)
 {
-	const struct ring *ring = ring_of(packet_of(r), in->interface);
-
-	return !in->is_known || !ring || ring_is_past(ring, in->mark);
-}
-
-static void packet_unwatch(struct receiver *r, struct receive_input *in)
-{
-	receive_udp.unwatch(packet_of(r)->own, in);
+	receive_udp.unwatch(of(r)->own, in);
 	if (in->is_known)
-		hashed_remove(&packet_of(r)->by_key, &in->by_key);
+		hashed_remove(&of(r)->by_key, &in->by_key);
 	in->is_known = false;
 }
 
@@ -152,9 +154,9 @@ static void packet_unwatch(struct receiver *r, struct receive_input *in)
 
 /* Who is not known yet may be in what the supervisor has said, and we have not heard: it speaks
  * before it lets packets come. */
-static bool ask_once(struct packet_receiver *p, struct ring *ring)
+static bool ask_once(struct ring_receiver *p, struct ring *ring)
 {
-	uint64_t place = ring_place(ring);
+	uint64_t place = ring->kind->place(ring);
 
 	if (ring->asked_place == place)
 		return false;
@@ -164,7 +166,7 @@ static bool ask_once(struct packet_receiver *p, struct ring *ring)
 }
 
 /* The datagrams that lie one behind the other in a packet: together, or each alone. */
-static void put(struct packet_receiver *p, struct receive_input *in, const struct datagram *d,
+static void put(struct ring_receiver *p, struct receive_input *in, const struct datagram *d,
 		uint32_t segment_bytes, unsigned parts)
 {
 	size_t part_bytes = parts > 1 ? segment_bytes : d->payload_bytes, at = 0;
@@ -187,13 +189,13 @@ static void put(struct packet_receiver *p, struct receive_input *in, const struc
 }
 
 /* False: this one is to be seen again, when there is room or who it is for is known. */
-static bool sort_in(struct packet_receiver *p, struct ring *ring, const struct ring_packet *packet)
+static bool sort_in(struct ring_receiver *p, struct ring *ring, const struct ring_packet *packet)
 {
 	struct receive_input *in;
 	struct datagram d;
 	unsigned parts = 1;
 
-	if (datagram_decode(packet->bytes, packet->len, packet->is_summed, &d) != DATAGRAM_GOOD) {
+	if (datagram_decode(packet->bytes, packet->len, packet->sum, &d) != DATAGRAM_GOOD) {
 		ring->board->damaged++;
 		return true;
 	}
@@ -212,7 +214,7 @@ static bool sort_in(struct packet_receiver *p, struct ring *ring, const struct r
 	return true;
 }
 
-static void make_arrival(struct packet_receiver *p, const struct found *f)
+static void make_arrival(struct ring_receiver *p, const struct found *f)
 {
 	unsigned i = p->used++;
 
@@ -225,7 +227,7 @@ static void make_arrival(struct packet_receiver *p, const struct found *f)
 }
 
 /* Those of one input, and from `first` on, which is one of them. */
-static void hand_over(struct packet_receiver *p, unsigned first)
+static void hand_over(struct ring_receiver *p, unsigned first)
 {
 	struct receive_input *in = p->found[first].in;
 	unsigned begin = p->used, count = in->found_count;
@@ -237,7 +239,7 @@ static void hand_over(struct packet_receiver *p, unsigned first)
 	p->receiver.with.on_arrivals(p->receiver.with.user, in, &p->arrivals[begin], count, 0);
 }
 
-static void hand_over_all(struct packet_receiver *p)
+static void hand_over_all(struct ring_receiver *p)
 {
 	for (unsigned i = 0; i < p->found_count; i++)
 		if (p->found[i].in->found_count > 0)
@@ -251,19 +253,19 @@ static void clear_error(const struct ring *ring)
 	int error;
 	socklen_t len = sizeof(error);
 
-	getsockopt(ring->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	getsockopt(ring->fds[0], SOL_SOCKET, SO_ERROR, &error, &len);
 }
 
-static bool take_ring(struct packet_receiver *p, struct ring *ring)
+static bool take_ring(struct ring_receiver *p, struct ring *ring)
 {
 	struct ring_packet packet;
 
 	if (p->used == RECEIVE_PLACES)
 		return false;
-	while (p->used + p->found_count < RECEIVE_PLACES && ring_peek(ring, &packet)) {
+	while (p->used + p->found_count < RECEIVE_PLACES && ring->kind->peek(ring, &packet)) {
 		if (!sort_in(p, ring, &packet))
 			break;
-		ring_take(ring);
+		ring->kind->take(ring);
 	}
 	if (p->found_count == 0)
 		clear_error(ring);
@@ -271,9 +273,9 @@ static bool take_ring(struct packet_receiver *p, struct ring *ring)
 	return true;
 }
 
-static bool packet_take(struct receiver *r, void *readable)
+static bool take(struct receiver *r, void *readable)
 {
-	struct packet_receiver *p = packet_of(r);
+	struct ring_receiver *p = of(r);
 
 	list_for_each(node, &p->rings)
 		if (container_of(node, struct ring, node) == readable)
@@ -281,23 +283,22 @@ static bool packet_take(struct receiver *r, void *readable)
 	return receive_udp.take(p->own, readable);
 }
 
-static void packet_reset(struct receiver *r)
+static void reset(struct receiver *r)
 {
-	struct packet_receiver *p = packet_of(r);
+	struct ring_receiver *p = of(r);
 
 	list_for_each(node, &p->rings) {
 		struct ring *ring = container_of(node, struct ring, node);
 
-		if (ring->memory)
-			ring_give_back(ring);
+		ring->kind->give_back(ring);
 	}
 	p->used = 0;
 	receive_udp.reset(p->own);
 }
 
-static bool packet_is_puzzled(struct receiver *r)
+static bool is_puzzled(struct receiver *r)
 {
-	struct packet_receiver *p = packet_of(r);
+	struct ring_receiver *p = of(r);
 	bool is_puzzled = p->is_puzzled;
 
 	p->is_puzzled = false;
@@ -306,14 +307,14 @@ static bool packet_is_puzzled(struct receiver *r)
 
 /* ---- rings ---- */
 
-static void begin_ring(struct packet_receiver *p, struct ring *ring)
+static void begin_ring(struct ring_receiver *p, struct ring *ring)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = ring};
 
-	epoll_ctl(p->receiver.with.epoll_fd, EPOLL_CTL_ADD, ring->fd, &event);
+	epoll_ctl(p->receiver.with.epoll_fd, EPOLL_CTL_ADD, ring->fds[0], &event);
 }
 
-static struct ring *ring_by_id(const struct packet_receiver *p, uint32_t id)
+static struct ring *ring_by_id(const struct ring_receiver *p, uint32_t id)
 {
 	list_for_each(node, &p->rings)
 		if (container_of(node, struct ring, node)->id == id)
@@ -325,20 +326,33 @@ static struct ring *ring_by_id(const struct packet_receiver *p, uint32_t id)
 }
 
 /* The socket lives on elsewhere, so that closing ours does not take it from epoll. */
-static void ring_free(struct packet_receiver *p, struct ring *ring)
+static void drop(struct ring_receiver *p, struct ring *ring)
 {
-	epoll_ctl(p->receiver.with.epoll_fd, EPOLL_CTL_DEL, ring->fd, NULL);
-	list_remove(&ring->node);
-	ring_done(ring);
-	free(ring);
+	epoll_ctl(p->receiver.with.epoll_fd, EPOLL_CTL_DEL, ring->fds[0], NULL);
+	ring_free(ring);
 }
 
-static void take_ours(struct packet_receiver *p, struct ring *ring)
+static const struct ring *founder_of(const struct ring_receiver *p, const struct ring *ring)
 {
-	int err = ring_map(ring, &p->receiver.with.board->rings[ring->id]);
+	list_for_each(node, &p->kept) {
+		const struct ring *founder = container_of(node, struct ring, node);
 
+		if (ring_is_founder(founder) && founder->interface == ring->interface &&
+		    founder->queue == ring->queue)
+			return founder;
+	}
+	return NULL;
+}
+
+static void take_ours(struct ring_receiver *p, struct ring *ring)
+{
+	int err;
+
+	ring->board = &p->receiver.with.board->rings[ring->id];
+	err = ring->kind->map(ring, founder_of(p, ring));
 	if (err) {
 		log_error("a ring cannot be mapped: %s", strerror(-err));
+		ring->board = NULL;
 		list_push_back(&p->kept, &ring->node);
 		return;
 	}
@@ -347,33 +361,22 @@ static void take_ours(struct packet_receiver *p, struct ring *ring)
 		begin_ring(p, ring);
 }
 
-/* The last ones are the ones: others have come when all rings had gone. */
-static void keep_maps(struct packet_receiver *p, struct message *m)
+static void hear_of_ring(struct ring_receiver *p, struct message *m)
 {
-	steer_done(&p->steer);
-	p->steer = (struct steer){m->fds[1], m->fds[2]};
-	m->fds[1] = m->fds[2] = -1;
-}
+	struct ring *ring = NULL;
 
-static void hear_of_ring(struct packet_receiver *p, struct message *m)
-{
-	struct ring *ring;
-
-	if (m->fd_count != RING_FDS || message_number(m, "id") >= BOARD_RINGS_MAX ||
-	    ring_by_id(p, message_number(m, "id")))
-		return;
-	ring = calloc(1, sizeof(*ring));
+	/* The last maps are the ones: others have come when all rings had gone. */
+	if (!ring_by_id(p, message_number(m, "id")))
+		ring = ring_from_message(p->kind, m, &p->steer);
 	if (!ring)
-		abort();
-	ring_from_message(ring, m);
-	keep_maps(p, m);
+		return;
 	if (ring->seat == p->receiver.with.seat)
 		take_ours(p, ring);
 	else
 		list_push_back(&p->kept, &ring->node);
 }
 
-static void begin(struct packet_receiver *p)
+static void begin(struct ring_receiver *p)
 {
 	if (p->has_begun)
 		return;
@@ -382,9 +385,9 @@ static void begin(struct packet_receiver *p)
 		begin_ring(p, container_of(node, struct ring, node));
 }
 
-static bool packet_hear(struct receiver *r, const char *what, struct message *m)
+static bool hear(struct receiver *r, const char *what, struct message *m)
 {
-	struct packet_receiver *p = packet_of(r);
+	struct ring_receiver *p = of(r);
 	struct ring *ring;
 
 	if (strcmp(what, "ring") == 0) {
@@ -394,17 +397,17 @@ static bool packet_hear(struct receiver *r, const char *what, struct message *m)
 	} else if (strcmp(what, "drop-ring") == 0) {
 		ring = ring_by_id(p, message_number(m, "id"));
 		if (ring)
-			ring_free(p, ring);
+			drop(p, ring);
 	} else {
 		return false;
 	}
 	return true;
 }
 
-static bool packet_tell(const struct receiver *r, unsigned i, json_t **ret,
-			int ret_fds[MESSAGE_FDS_MAX])
+static bool tell(const struct receiver *r, unsigned i, json_t **ret, int ret_fds[MESSAGE_FDS_MAX],
+		 size_t *ret_fd_count)
 {
-	const struct packet_receiver *p = packet_of(r);
+	const struct ring_receiver *p = of(r);
 	const struct list *lists[] = {&p->rings, &p->kept};
 
 	for (size_t l = 0; l < 2; l++) {
@@ -414,9 +417,7 @@ static bool packet_tell(const struct receiver *r, unsigned i, json_t **ret,
 			if (i-- > 0)
 				continue;
 			*ret = ring_to_message(ring, "say");
-			ret_fds[0] = ring->fd;
-			ret_fds[1] = p->steer.inputs_fd;
-			ret_fds[2] = p->steer.members_fd;
+			*ret_fd_count = ring_fds(ring, &p->steer, ret_fds);
 			return true;
 		}
 	}
@@ -425,45 +426,54 @@ static bool packet_tell(const struct receiver *r, unsigned i, json_t **ret,
 
 /* ---- life ---- */
 
-static struct receiver *packet_open(const struct receive_setting *with)
+static struct receiver *open_receiver(const struct receive_setting *with,
+				      const struct receive_ops *ops)
 {
-	struct packet_receiver *p = calloc(1, sizeof(*p));
+	struct ring_receiver *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		abort();
-	p->receiver = (struct receiver){.ops = &receive_packet, .with = *with};
+	p->receiver = (struct receiver){.ops = ops, .with = *with};
 	p->own = receive_udp.open(with);
-	p->steer = (struct steer){-1, -1};
+	p->kind = ops->rings;
+	steer_init(&p->steer);
 	idmap_init(&p->by_key);
 	list_init(&p->rings);
 	list_init(&p->kept);
 	return &p->receiver;
 }
 
-static void packet_close(struct receiver *r)
+static void close_receiver(struct receiver *r)
 {
-	struct packet_receiver *p = packet_of(r);
+	struct ring_receiver *p = of(r);
 
 	list_for_each_safe(node, &p->rings)
-		ring_free(p, container_of(node, struct ring, node));
+		drop(p, container_of(node, struct ring, node));
 	list_for_each_safe(kept, &p->kept)
-		ring_free(p, container_of(kept, struct ring, node));
+		drop(p, container_of(kept, struct ring, node));
 	steer_done(&p->steer);
 	idmap_done(&p->by_key);
 	receive_udp.close(p->own);
 	free(p);
 }
 
+static struct receiver *open_packet(const struct receive_setting *with)
+{
+	return open_receiver(with, &receive_packet);
+}
+
+static struct receiver *open_xdp(const struct receive_setting *with)
+{
+	return open_receiver(with, &receive_xdp);
+}
+
+#define SAME                                                                                    \
+	.close = close_receiver, .expect = on_expect, .watch = on_watch, .release = on_release, \
+	.is_drained = is_drained, .unwatch = on_unwatch, .take = take, .reset = reset,          \
+	.is_puzzled = is_puzzled, .hear = hear, .tell = tell
+
 const struct receive_ops receive_packet = {.name = "packet",
-					   .open = packet_open,
-					   .close = packet_close,
-					   .expect = packet_expect,
-					   .watch = packet_watch,
-					   .release = packet_release,
-					   .is_drained = packet_is_drained,
-					   .unwatch = packet_unwatch,
-					   .take = packet_take,
-					   .reset = packet_reset,
-					   .is_puzzled = packet_is_puzzled,
-					   .hear = packet_hear,
-					   .tell = packet_tell};
+					   .rings = &ring_packet,
+					   .open = open_packet,
+					   SAME};
+const struct receive_ops receive_xdp = {.name = "xdp", .rings = &ring_xdp, .open = open_xdp, SAME};
