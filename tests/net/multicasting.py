@@ -8,11 +8,13 @@ import json
 import select
 import signal
 import socket
+import struct
 
 from lab import Failure, expect, expect_equal, wait_for
 
 IN_GROUP, IN_PORT = "239.1.1.1", 5001
 OUT_GROUP, OUT_PORT = "239.10.1.1", 6001
+SO_RCVBUFFORCE = 33
 
 
 def plus(address, step):
@@ -35,6 +37,10 @@ class Relay:
         self.start()
 
     def start(self):
+        self.launch()
+        wait_for(self.is_up, f"{self.name} answers")
+
+    def launch(self):
         self.starts += 1
         out = self.lab.folder / f"{self.name}{self.starts}.out"
         with open(out, "wb") as stdout:
@@ -43,7 +49,6 @@ class Relay:
                 [self.lab.bin_dir / "multicast_relay", "supervisor", "--num-workers",
                  self.workers, "--control-socket", self.path, *self.options], stdout=stdout)
         self.out = out
-        wait_for(self.is_up, f"{self.name} answers")
 
     def is_up(self):
         if not self.process.is_running():
@@ -156,6 +161,30 @@ class Place:
         sink.out = out
         wait_for(lambda: "ready" in sink.log(), "the sink is ready")
         return sink
+
+    def probe(self, group, port):
+        """A plain socket at the target that has joined."""
+        is_v6 = ":" in group
+        with self.target.inside():
+            probe = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+            index = socket.if_nametoindex(self.target_device)
+        if is_v6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                             socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", index))
+        else:
+            probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                             socket.inet_aton(group) + struct.pack("@4xi", index))
+        probe.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
+        probe.bind((group, port, 0, index) if is_v6 else (group, port))
+        probe.settimeout(0.05)
+        return probe
+
+    def sender(self, ip):
+        """A plain socket at the source, which sends to groups by the interface of that address."""
+        with self.source.inside():
+            sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(ip))
+        return sender
 
     def generate(self, streams, count, rate, *options, group=IN_GROUP, port=IN_PORT,
                  size=1024, name="generator"):

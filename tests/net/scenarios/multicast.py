@@ -8,13 +8,13 @@ import json
 import os
 import signal
 import socket
+import time
 
 from lab import expect, expect_equal, wait_for
-from multicasting import (IN_GROUP, IN_PORT, OUT_GROUP, OUT_PORT, Place, Relay, expect_exact, plus,
-                       result)
+from multicasting import (IN_GROUP, IN_PORT, OUT_GROUP, OUT_PORT, SO_RCVBUFFORCE, Place, Relay,
+                          expect_exact, plus, result)
 from scenario import Scenario
 
-SO_RCVBUFFORCE = 33
 STREAMS = 20
 RATE = 200
 COUNT = 600  # 3 s
@@ -185,7 +185,8 @@ def interface_comes_and_goes(lab):
     place = Place(lab)
     relay = Relay(lab, place.node)
     rule = {"name": "late", "inputs": [{"interface": "late0", "group": IN_GROUP, "port": 5001}],
-            "outputs": [{"address": OUT_GROUP, "port": 6001, "interface": "late1"}]}
+            "outputs": [{"address": OUT_GROUP, "port": 6001, "interface": "late1"},
+                        {"address": "ff12::1:1", "port": 6002, "interface": "late1"}]}
     expect("late0" in relay.must("add", rule=rule)["waiting"], "the reply says what it waits for")
     expect_equal(relay.must("list")["rules"][0]["state"], "waiting", "state")
     for times in range(2):
@@ -201,18 +202,10 @@ def interface_comes_and_goes(lab):
         wait_for(lambda: relay.must("list")["rules"][0]["state"] == "live", "the rule is live")
         place.source_device, place.target_device = near.a_device, far.b_device
         # An output that was missing is looked for once a second.
-        with place.target.inside():
-            probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-                         socket.inet_aton(OUT_GROUP) + socket.inet_aton(far.b_ip))
-        probe.bind((OUT_GROUP, 6001))
-        probe.settimeout(0.05)
-        with place.source.inside():
-            sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(near.a_ip))
-        wait_for(lambda: passes(sender, probe), f"packets pass, time {times}")
-        sender.close()
-        probe.close()
+        with place.sender(near.a_ip) as sender:
+            for probe in (place.probe(OUT_GROUP, 6001), place.probe("ff12::1:1", 6002)):
+                with probe:
+                    wait_for(lambda p=probe: passes(sender, p), f"packets pass, time {times}")
         sink = place.sink(1, 100, name=f"sink{times}")
         place.generate(1, 100, 500, name=f"generator{times}").succeed()
         expect_exact(sink)
@@ -243,6 +236,46 @@ def redundant_inputs(lab, match, *options):
     total = result(sink)["total"]
     expect_equal(total["duplicated"], 0, "packets that came twice")
     expect_equal(total["lost"], -(-COUNT // 35), "packets that both ways have lost")
+
+
+LAG = 150  # packets by which the second way is behind
+
+
+def late_copies(lab):
+    """The second way is behind; whoever gets the stream meanwhile knows the copies that are to
+    come."""
+    place = Place(lab)
+    second = lab.link(place.source, place.node)
+    place.node.set(f"net/ipv4/conf/{second.b_device}/rp_filter", "0")
+    relay = Relay(lab, place.node)
+    rule = place.rule(match="content")
+    rule["inputs"].append({**rule["inputs"][0], "interface": second.b_device})
+    relay.add(rule)
+    probe = place.probe(OUT_GROUP, OUT_PORT)
+    ways = [place.sender(ip) for ip in (place.near.a_ip, second.a_ip)]
+    acts = [lambda times: relay.must("move", name="stream0", worker=times % 2),
+            lambda times: relay.must("restart-worker", worker=times % 2),
+            lambda times: relay.must("change", rule={**rule, "outputs": rule["outputs"] + [
+                {"address": "239.20.0.1", "port": 7000 + times, "interface": place.output}]})]
+    for number in range(COUNT + LAG):
+        if number % 50 == 49:
+            acts[number // 50 % len(acts)](number // 50)
+        for way, packet in zip(ways, (number, number - LAG)):
+            if 0 <= packet < COUNT:
+                way.sendto(b"%d" % packet, (IN_GROUP, IN_PORT))
+        time.sleep(0.001)  # the pace of a stream
+    wait_for(lambda: relay.total()["received_packets"] == 2 * COUNT, "all packets have come")
+    expect_equal(sorted(int(p) for p in received(probe)), list(range(COUNT)),
+                 "packets that went on")
+
+
+def received(probe):
+    packets = []
+    try:
+        while True:
+            packets.append(probe.recv(2048))
+    except TimeoutError:
+        return packets
 
 
 def copy(place, second, options):
@@ -477,6 +510,125 @@ def metrics(lab):
     expect(second.returncode == 2, "a second relay at the same socket ends")
 
 
+def interface_returns_unseen(lab):
+    """Another interface of an input's name comes while there is no supervisor: the next one joins
+    there."""
+    place, relay = start(lab, streams=1)
+    relay.must("detach")
+    relay.process.succeed()
+    place.node.ip(f"link del {place.input}")
+    near = lab.link(place.source, place.node)
+    place.node.ip(f"link set {near.b_device} down", f"link set {near.b_device} name {place.input}",
+                  f"link set {place.input} up")
+    place.node.set(f"net/ipv4/conf/{place.input}/rp_filter", "0")
+    place.source_device = near.a_device
+    relay.start()
+    expect_equal(relay.must("list")["rules"][0]["state"], "live", "state")
+    sink = place.sink(1, 100)
+    place.generate(1, 100, 500).succeed()
+    expect_exact(sink)
+
+
+def all_renamed(lab):
+    """One batch that puts as many new rules in the place of all: their slots are free only later."""
+    count = 300 if not lab.is_long else 10_000
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+
+    def change(op, name):
+        batch = relay.must("batch")["batch"]
+        relay.ask_all([{"op": "remove", "name": f"{op}{n}", "batch": batch}
+                       for n in range(count) if op != "first"])
+        replies = relay.ask_all([{"op": "add", "batch": batch, "rule": {
+            **place.rule(n % 50_000), "name": f"{name}{n}"}} for n in range(count)])
+        expect(all(reply["ok"] for reply in replies), f"{replies[:1]}")
+        expect_equal(relay.must("commit", batch=batch)["added"], count, "rules added")
+
+    change("first", "old")
+    change("old", "new")
+    wait_for(lambda: all(rule["state"] == "live" for rule in
+                         relay.must("list", count=count)["rules"]), "all rules are live")
+    sink = place.sink(STREAMS, 100)
+    place.generate(STREAMS, 100, 500).succeed()
+    expect_exact(sink)
+
+
+def removed_stay_away(lab):
+    """What was removed just before a supervisor leaves is not there for the next one, and what was
+    added is."""
+    place, relay = start(lab, streams=200)
+    batch = relay.must("batch")["batch"]
+    relay.ask_all([{"op": "remove", "batch": batch, "name": f"stream{n}"} for n in range(199)])
+    relay.ask_all([{"op": "add", "batch": batch, "rule": place.rule(n)} for n in range(300, 400)])
+    relay.must("commit", batch=batch)
+    relay.must("detach")
+    relay.process.succeed()
+    relay.start()
+    expect_equal({rule["name"] for rule in relay.must("list")["rules"]},
+                 {f"stream{n}" for n in (199, *range(300, 400))}, "rules that were taken over")
+
+
+def ended_while_taking_over(lab):
+    """SIGTERM while a supervisor waits for workers: it ends, and so do they."""
+    _, relay = start(lab, streams=3)
+    pids = relay.pids().values()
+    relay.process.kill()
+    relay.launch()
+    wait_for(lambda: "awaited" in relay.process.log(), "it waits for workers")
+    relay.process.signal(signal.SIGTERM)
+    relay.process.succeed()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids),
+             "the workers have ended")
+
+
+def stopped_worker(lab):
+    """A worker that does not end when it is told to is killed, and the supervisor ends."""
+    _, relay = start(lab, streams=3)
+    os.kill(relay.pids()[0], signal.SIGSTOP)
+    relay.end()
+
+
+def several_queues(lab):
+    """The input's driver has two queues, and streams come by both."""
+    place = Place(lab)
+    for node, device in ((place.source, place.source_device), (place.node, place.input)):
+        node.output(["ethtool", "-L", device, "rx", "2", "tx", "2"])
+    relay = Relay(lab, place.node, options=("--rx", "xdp"))
+    relay.ask_all([{"op": "add", "rule": place.rule(number)} for number in range(STREAMS)])
+    sink = place.sink(STREAMS, COUNT)
+    generator = place.generate(STREAMS, COUNT, RATE)
+    times = 0
+    while generator.is_running():
+        move_all(relay, place, times)
+        times += 1
+    generator.succeed()
+    expect_exact(sink)
+    counts = dict(line.strip().split(":") for line in
+                  place.node.output(["ethtool", "-S", place.input]).splitlines()[1:])
+    used = [int(counts[f"rx_queue_{queue}_xdp_packets"]) for queue in range(2)]
+    expect(all(used), f"packets by queue: {used}")
+    expect_equal(relay.end(), (STREAMS * COUNT, STREAMS * COUNT), "packets matched and sent")
+
+
+def occupied(lab):
+    """Another program is at the input's driver: it is said, and packets come by the sockets."""
+    place = Place(lab)
+    first = Relay(lab, place.node, options=("--rx", "xdp"), name="first")
+    first.add(place.rule())
+    second = Relay(lab, place.node, options=("--rx", "xdp"), name="second")
+    second.add(place.rule(1))
+    expect("its packets come by sockets" in second.process.log(), second.process.log())
+    sink = place.sink(2, COUNT)
+    generator = place.generate(2, COUNT, RATE)
+    times = 0
+    while generator.is_running():
+        for number, relay in enumerate((first, second)):
+            relay.must("move", name=f"stream{number}", worker=times % 2)
+        times += 1
+    generator.succeed()
+    expect_exact(sink)
+
+
 def by_path(lab, path, run, *arguments):
     """The same, by another receive path."""
     lab.relay_options = ("--rx", path)
@@ -497,9 +649,13 @@ ANY_PATH = [
     Scenario("interface_comes_and_goes", interface_comes_and_goes),
     Scenario("redundant_rtp", redundant_inputs, ("rtp", "--rtp")),
     Scenario("redundant_content", redundant_inputs, ("content",)),
+    Scenario("late_copies", late_copies),
+    Scenario("interface_returns_unseen", interface_returns_unseen),
     Scenario("rules_are_checked", rules_are_checked),
     Scenario("file_of_rules", file_of_rules),
     Scenario("many_rules", many_rules, limit_s=120),
+    Scenario("all_renamed", all_renamed, limit_s=120),
+    Scenario("removed_stay_away", removed_stay_away),
     Scenario("bad_clients", bad_clients),
     Scenario("own_packets", own_packets),
     Scenario("own_output", own_output),
@@ -511,5 +667,9 @@ SCENARIOS = [
     *ANY_PATH,
     *(one._replace(name=f"{path}_{one.name}", run=by_path, arguments=(path, one.run, *one.arguments))
       for path in ("packet", "xdp") for one in ANY_PATH),
+    Scenario("ended_while_taking_over", ended_while_taking_over),
+    Scenario("stopped_worker", stopped_worker),
+    Scenario("xdp_several_queues", several_queues),
+    Scenario("xdp_occupied", occupied),
     *(Scenario(f"{path}_reverse_path", reverse_path, (path,)) for path in ("packet", "xdp")),
 ]
