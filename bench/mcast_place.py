@@ -60,7 +60,29 @@ class Counters:
         while (now := sum(self.read("left").values())) != left:
             left = now
             time.sleep(SETTLE_S)
-        return sum(self.read("entered").values()), left
+        return self.entered(), left
+
+    def entered(self):
+        return sum(self.read("entered").values())
+
+
+class DriverCounters(Counters):
+    """Where packets are taken from the driver, nftables sees none of them enter: the driver's own
+    counts, of what its program gave to a socket and of what found no room there."""
+
+    def reset(self):
+        super().reset()
+        self.before = self.driver()
+
+    def driver(self):
+        said = self.place.node.output(["ethtool", "-S", self.place.near.b_device])
+        return sum(int(value) for name, _, value in
+                   (line.strip().partition(":") for line in said.splitlines())
+                   if name.startswith("rx_queue_") and name.endswith(("_xdp_redirect", "_drops"))
+                   and not name.endswith("_xdp_drops"))
+
+    def entered(self):
+        return self.driver() - self.before
 
 
 def per_cent_lost(entered, left):
@@ -70,9 +92,14 @@ def per_cent_lost(entered, left):
 class Ours:
     """multicast_relay with the plan's rules."""
 
-    def __init__(self, place, workers, streams=STREAMS, options=()):
+    def __init__(self, place, workers, streams=STREAMS, options=(), path=None):
+        """`path`: of --rx, which becomes its name."""
         self.place, self.workers, self.streams, self.options = place, workers, streams, options
         self.name = f"ours, {workers} worker{'s' if workers > 1 else ''}"
+        if path:
+            self.name = f"ours, --rx {path}"
+            self.options = ("--rx", path, *options)
+        self.make_counters = DriverCounters if path == "xdp" else Counters
 
     def start(self):
         self.relay = Relay(self.place.lab, self.place.node, self.workers, self.options,
@@ -117,6 +144,7 @@ class Socat:
     """One for each stream."""
 
     name = SOCAT
+    make_counters = Counters
 
     def __init__(self, place, streams=STREAMS, wrap=()):
         self.place, self.streams, self.wrap = place, streams, wrap

@@ -51,7 +51,8 @@ struct board_worker {
 	uint16_t ports[BOARD_PORTS_MAX]; /* from which it sends; 0: none */
 };
 
-/* A ring of a packet socket (src/mcast/relay/ring.h): only its reader writes. */
+/* A ring (src/mcast/relay/ring.h): only its reader writes. Of an XDP socket's the first two stand
+ * elsewhere. */
 struct board_ring {
 	uint64_t place;	      /* behind what was taken of it; 0: at its beginning */
 	uint64_t queue_drops; /* by the kernel: the ring was full */
@@ -59,7 +60,8 @@ struct board_ring {
 	uint64_t strays;      /* of no stream that its worker has */
 };
 
-#define BOARD_RINGS_MAX 1024u
+/* 32 workers, and a founder, at four interfaces with 16 queues, and more at those with fewer. */
+#define BOARD_RINGS_MAX 4096u
 
 struct board {
 	uint32_t version, size;

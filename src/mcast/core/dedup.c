@@ -33,6 +33,13 @@ void dedup_init(struct dedup *d, enum rule_match match, uint64_t seed)
 		twins_init(&d->twins);
 }
 
+/* Of tracks each store leaves what can be read on. */
+void dedup_repair(struct dedup *d)
+{
+	if (!d->is_rtp)
+		twins_repair(&d->twins);
+}
+
 enum dedup_verdict dedup_take(struct dedup *d, unsigned input, const uint8_t *payload, size_t len)
 {
 	struct rtp rtp;

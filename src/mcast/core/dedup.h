@@ -22,6 +22,9 @@ size_t dedup_bytes(void);
  * so that nobody can make two payloads that are taken for one. */
 void dedup_init(struct dedup *d, enum rule_match match, uint64_t seed);
 
+/* Before another process goes on with it: the last one may have died within a call. */
+void dedup_repair(struct dedup *d);
+
 enum dedup_verdict {
 	DEDUP_FIRST, /* goes on */
 	DEDUP_COPY,  /* was there by the other input */

@@ -32,6 +32,23 @@ static void remove_at(struct twins *t, uint16_t index)
 	twin->is_waiting = false;
 }
 
+/* The ring says who waits; the chains are made anew, in the order of coming. */
+void twins_repair(struct twins *t)
+{
+	for (size_t i = 0; i < DEDUP_WINDOW; i++)
+		t->buckets[i] = NONE;
+	t->at %= DEDUP_WINDOW;
+	for (size_t i = 0; i < DEDUP_WINDOW; i++) {
+		uint16_t index = (uint16_t)((t->at + i) % DEDUP_WINDOW);
+		uint16_t *bucket = bucket_of(t, t->ring[index].hash);
+
+		if (!t->ring[index].is_waiting)
+			continue;
+		t->ring[index].next = *bucket;
+		*bucket = index;
+	}
+}
+
 /* The oldest that waits for a packet with this hash by `input`, or NONE. */
 static uint16_t find(struct twins *t, unsigned input, uint64_t hash)
 {

@@ -20,6 +20,8 @@ struct twins {
 };
 
 void twins_init(struct twins *t);
+/* After its last user may have died within a call: all that it knew is known, and sound. */
+void twins_repair(struct twins *t);
 /* True when it goes on; false when it is the copy of one that did. */
 bool twins_take(struct twins *t, unsigned input, uint64_t hash);
 

@@ -137,6 +137,7 @@ static void hear(struct channel *c)
 		if (err == -EAGAIN)
 			return;
 		if (err) {
+			c->is_broken |= err == -EPROTO;
 			c->ops->gone(c);
 			return;
 		}

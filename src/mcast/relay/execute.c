@@ -419,10 +419,8 @@ static void detach(struct supervisor *s, struct control_request *req)
 
 static void shut_down(struct supervisor *s, struct control_request *req)
 {
-	if (s->ending_request)
-		control_reply_error(s->ending_request, "busy", "it ends altogether");
-	s->ending_request = req;
 	supervisor_end(s, false);
+	s->ending_request = req;
 }
 
 static const struct {

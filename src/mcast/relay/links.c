@@ -41,8 +41,15 @@ int links_watch(struct supervisor *s)
 	struct sockaddr_nl at = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
 
 	s->links_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	if (s->links_fd < 0 || bind(s->links_fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+	if (s->links_fd < 0)
 		return -errno;
+	if (bind(s->links_fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		int err = -errno;
+
+		close(s->links_fd);
+		s->links_fd = -1; /* nothing watches it */
+		return err;
+	}
 	uv_timer_init(&s->loop, &s->links_settle);
 	uv_poll_init(&s->loop, &s->links, s->links_fd);
 	s->links.data = s->links_settle.data = s;

@@ -36,7 +36,10 @@ int message_send(int fd, const char *text, const int *fds, size_t fd_count)
 		ancillary.head.cmsg_len = CMSG_LEN(fd_count * sizeof(int));
 		memcpy(CMSG_DATA(&ancillary.head), fds, fd_count * sizeof(int));
 	}
-	return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	/* Descriptors that nobody has taken yet, or memory: later. */
+	return errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM ? -EAGAIN : -errno;
 }
 
 static void take_descriptors(struct msghdr *m, struct message *ret)

@@ -39,7 +39,7 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, const struct mess
 	o->dedup_fd = take->dedup_fd;
 	o->dedup = dedup_file_map(o->dedup_fd);
 	if (o->rule.input_count > 1 && !o->dedup)
-		log_error("rule \"%s\": no memory for copies by its second input: all are sent",
+		log_error("rule \"%s\": no memory for what its second input is told apart by: it is left out",
 			  o->rule.name);
 	open_outlets(o, senders);
 	return o;
@@ -107,8 +107,8 @@ static bool is_wanted(struct owned *o, unsigned number, const struct arrival *a,
 		o->counters->drops[DROP_TRUNCATED] += a->packets;
 		return false;
 	}
-	if (!o->dedup)
-		return true;
+	if (!o->dedup) /* there was no memory for it: the second way is left out */
+		return number == 0;
 	switch (dedup_take(o->dedup, number, a->bytes->iov_base, a->bytes->iov_len)) {
 	case DEDUP_FIRST:
 		return true;

@@ -40,7 +40,6 @@ struct receive_input {
 	struct hashed by_key;
 	bool is_known;
 	uint64_t marks[STEER_QUEUES_MAX]; /* of its rings, when it was released */
-	struct receive_input *next_touched;
 	unsigned found_count;
 };
 
@@ -80,6 +79,8 @@ struct receive_ops {
 	void (*release)(struct receiver *r, struct receive_input *in);
 	bool (*is_drained)(const struct receiver *r, const struct receive_input *in);
 	void (*unwatch)(struct receiver *r, struct receive_input *in);
+	/* Takes what `is_drained` may wait for and epoll does not tell of. */
+	void (*drain)(struct receiver *r);
 
 	/* Reads, and calls the handler. False: there are no places left, and nothing was read. */
 	bool (*take)(struct receiver *r, void *readable);

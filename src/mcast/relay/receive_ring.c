@@ -283,6 +283,14 @@ static bool take(struct receiver *r, void *readable)
 	return receive_udp.take(p->own, readable);
 }
 
+static void drain(struct receiver *r)
+{
+	struct ring_receiver *p = of(r);
+
+	list_for_each(node, &p->rings)
+		take_ring(p, container_of(node, struct ring, node));
+}
+
 static void reset(struct receiver *r)
 {
 	struct ring_receiver *p = of(r);
@@ -469,7 +477,7 @@ static struct receiver *open_xdp(const struct receive_setting *with)
 
 #define SAME                                                                                    \
 	.close = close_receiver, .expect = on_expect, .watch = on_watch, .release = on_release, \
-	.is_drained = is_drained, .unwatch = on_unwatch, .take = take, .reset = reset,          \
+	.is_drained = is_drained, .unwatch = on_unwatch, .drain = drain, .take = take, .reset = reset,          \
 	.is_puzzled = is_puzzled, .hear = hear, .tell = tell
 
 const struct receive_ops receive_packet = {.name = "packet",

@@ -110,6 +110,11 @@ static bool udp_is_drained(const struct receiver *r, const struct receive_input 
 	return true;
 }
 
+static void udp_drain(struct receiver *r)
+{
+	(void)r;
+}
+
 /* ---- reading ---- */
 
 static void prepare(struct udp_receiver *u, unsigned count)
@@ -211,6 +216,7 @@ const struct receive_ops receive_udp = {.name = "udp",
 					.release = udp_unwatch,
 					.is_drained = udp_is_drained,
 					.unwatch = udp_unwatch,
+					.drain = udp_drain,
 					.take = udp_take,
 					.reset = udp_reset,
 					.is_puzzled = udp_is_puzzled,

@@ -19,10 +19,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
+#include <linux/if_vlan.h>
 #include <linux/if_xdp.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,11 +35,11 @@
 /* The kernel's own room in front of a packet (XDP_PACKET_HEADROOM). */
 #define FRAME_FRONT_BYTES 256u
 _Static_assert(STEER_XDP_BYTES_MAX <= FRAME_BYTES - FRAME_FRONT_BYTES, "a packet in a frame");
-/* The least that lets one turn's packets wait while the next ones come. */
-#define FRAMES_MIN 512u
+#define FRAMES_MIN 2048u
 #define FRAMES_MAX (1u << 20)
 /* What one turn takes, with those that it drops: then it waits for the next turn. */
 #define HELD_MAX 256u
+_Static_assert(FRAMES_MIN >= 4 * HELD_MAX, "frames for several seats");
 /* A founder's own rings: it receives and sends nothing. */
 #define UNUSED_ENTRIES 2u
 
@@ -86,10 +91,10 @@ static uint32_t xdp_size_for(size_t bytes)
 	return count;
 }
 
-/* No seat can have all frames, and leave none to the others. */
+/* A seat that does not read has so many frames, and HELD_MAX: three others have some, too. */
 static uint32_t rx_entries(const struct ring *r)
 {
-	return r->size / 2;
+	return r->size / 4;
 }
 
 /* ---- memory ---- */
@@ -269,6 +274,17 @@ static int make_shared(struct xdp_ring *x)
 	return err;
 }
 
+/* Frames count as memory that is locked, of which who is not root may have little. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
 static int set_frames(const struct xdp_ring *x)
 {
 	struct xdp_umem_reg frames = {.addr = (uintptr_t)frames_of(x),
@@ -276,6 +292,7 @@ static int set_frames(const struct xdp_ring *x)
 				      .chunk_size = FRAME_BYTES};
 	int fd = x->ring.fds[SOCKET], err;
 
+	raise_limit();
 	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &frames, sizeof(frames)) < 0)
 		return -errno;
 	err = socket_set(fd, SOL_XDP, XDP_UMEM_FILL_RING, (int)x->ring.size);
@@ -326,9 +343,32 @@ static int attach(struct ring *r, const struct ring *before, int program_fd)
 	return 0;
 }
 
+static bool is_vlan_of(int fd, const char *name, const char *below)
+{
+	struct vlan_ioctl_args ask = {.cmd = GET_VLAN_REALDEV_NAME_CMD};
+
+	strncpy(ask.device1, name, sizeof(ask.device1) - 1);
+	return ioctl(fd, SIOCGIFVLAN, &ask) == 0 && strcmp(ask.u.device2, below) == 0;
+}
+
+/* Drivers take tags off: the program would take what comes for a VLAN for the interface's own. */
+static bool has_vlans(int fd, unsigned interface)
+{
+	struct if_nameindex *all = if_nameindex();
+	char below[IF_NAMESIZE] = "";
+	bool found = false;
+
+	if_indextoname(interface, below);
+	for (const struct if_nameindex *one = all; one && one->if_index && !found; one++)
+		found = is_vlan_of(fd, one->if_name, below);
+	if (all)
+		if_freenameindex(all);
+	return found;
+}
+
 static int found(struct xdp_ring *x, const struct ring *before, int program_fd)
 {
-	int err = make_shared(x);
+	int err = has_vlans(x->ring.fds[SOCKET], x->ring.interface) ? -EBUSY : make_shared(x);
 
 	if (!err)
 		err = set_frames(x);

@@ -14,8 +14,8 @@
 
 /* A ring is shared by the streams of a worker: it has the memory of so many inputs. */
 #define INPUTS_SHARING 16u
-/* A ring's number in the maps, where it is not one of its interface only. */
-#define MEMBERS_MAX (BOARD_RINGS_MAX + 1u)
+/* Numbers in the maps, where they are not of one interface only: a ring's on the board, and 1. */
+#define MEMBER_NUMBERS (BOARD_RINGS_MAX + 1u)
 
 struct rings {
 	struct supervisor *supervisor;
@@ -24,8 +24,21 @@ struct rings {
 	struct steer steer;
 	int program_fd;
 	uint32_t last_id;     /* that was given */
-	struct idmap refused; /* by interface */
+	struct list refusals; /* struct refusal */
 };
+
+/* An interface that has no rings, though streams want them. */
+struct refusal {
+	struct list node;
+	unsigned interface;
+	int error;
+};
+
+static void refusal_free(struct refusal *one)
+{
+	list_remove(&one->node);
+	free(one);
+}
 
 struct rings *rings_new(struct supervisor *s, const struct ring_kind *kind)
 {
@@ -41,7 +54,7 @@ struct rings *rings_new(struct supervisor *s, const struct ring_kind *kind)
 	steer_init(&r->steer);
 	r->program_fd = -1;
 	list_init(&r->all);
-	idmap_init(&r->refused);
+	list_init(&r->refusals);
 	return r;
 }
 
@@ -59,7 +72,7 @@ int rings_open(struct rings *r, char ret_why[WHY_BYTES_MAX])
 		return 0;
 	if (list_is_empty(&r->all))
 		err = steer_open(&r->steer, r->kind->steer, BOARD_SLOTS_MAX * RULE_INPUTS_MAX,
-				 MEMBERS_MAX);
+				 MEMBER_NUMBERS);
 	if (!err)
 		r->program_fd = steer_program_new(&r->steer);
 	if (!err && r->program_fd < 0)
@@ -73,7 +86,8 @@ void rings_done(struct rings *r)
 		return;
 	list_for_each_safe(node, &r->all)
 		ring_free(container_of(node, struct ring, node));
-	idmap_done(&r->refused);
+	list_for_each_safe(other, &r->refusals)
+		refusal_free(container_of(other, struct refusal, node));
 	steer_done(&r->steer);
 	if (r->program_fd >= 0)
 		close(r->program_fd);
@@ -183,8 +197,9 @@ static int make(struct rings *r, unsigned interface, uint32_t queue, uint32_t se
 	ring->queue = queue;
 	ring->seat = seat;
 	ring->member = member_for(r, ring);
-	ring->size =
-		r->kind->size_for((size_t)r->supervisor->options->buffer_bytes * INPUTS_SHARING);
+	ring->size = founder ? founder->size
+			     : r->kind->size_for((size_t)r->supervisor->options->buffer_bytes *
+						 INPUTS_SHARING);
 	err = ring->id < BOARD_RINGS_MAX ? open_ring(r, ring, founder) : -ENOSPC;
 	if (err) {
 		ring_free(ring);
@@ -201,15 +216,33 @@ static bool has_founder(const struct rings *r, unsigned interface)
 	return find(r, interface, 0, RING_SEAT_FOUNDER);
 }
 
-/* Interfaces that have been tried for nothing. */
-static bool is_refused(const struct rings *r, unsigned interface)
+static struct refusal *find_refusal(const struct rings *r, unsigned interface)
 {
-	return idmap_get(&r->refused, interface);
+	list_for_each(node, &r->refusals) {
+		struct refusal *one = container_of(node, struct refusal, node);
+
+		if (one->interface == interface)
+			return one;
+	}
+	return NULL;
 }
 
-static void refuse(struct rings *r, unsigned interface)
+/* It is said once for each reason. */
+static void note_refusal(struct rings *r, unsigned interface, int error)
 {
-	idmap_put(&r->refused, interface, r);
+	struct refusal *one = find_refusal(r, interface);
+
+	if (!one) {
+		one = calloc(1, sizeof(*one));
+		if (!one)
+			abort();
+		one->interface = interface;
+		list_push_back(&r->refusals, &one->node);
+	}
+	if (one->error != error)
+		log_warn("--rx %s: interface %u: %s%s", r->kind->name, interface, strerror(-error),
+			 r->kind->is_copy ? "" : "; its packets come by sockets");
+	one->error = error;
 }
 
 /* One for each queue that there is. */
@@ -224,29 +257,45 @@ static void found(struct rings *r, unsigned interface)
 		before = find(r, interface, queue, RING_SEAT_FOUNDER);
 	}
 	if (err == -EINVAL && queue > 1)
-		return; /* that was the last one */
+		err = 0; /* that was the last one */
 	if (err)
-		log_warn("--rx %s: interface %u: %s%s", r->kind->name, interface, strerror(-err),
-			 r->kind->is_copy ? "" : "; its packets come by sockets");
-	if (err && !r->kind->is_copy && !has_founder(r, interface))
-		refuse(r, interface);
+		note_refusal(r, interface, err);
+	else if (find_refusal(r, interface))
+		refusal_free(find_refusal(r, interface));
 }
 
-/* Where others are left: what is in them now stays with those. */
+/* A program, or a dead relay, that was there may be gone; there may be memory. */
+bool rings_try_again(struct rings *r)
+{
+	bool has_founded = false;
+
+	if (!r)
+		return false;
+	list_for_each_safe(node, &r->refusals) {
+		const struct refusal *one = container_of(node, struct refusal, node);
+		unsigned interface = one->interface;
+
+		if (one->error == -EOPNOTSUPP || has_founder(r, interface))
+			continue;
+		found(r, interface);
+		has_founded |= has_founder(r, interface);
+	}
+	return has_founded;
+}
+
+/* A seat's share of each queue. */
 static void join(struct rings *r, unsigned interface, uint32_t seat)
 {
-	const struct ring *founder;
-	int err = 0;
+	for (uint32_t queue = 0; queue < STEER_QUEUES_MAX; queue++) {
+		const struct ring *founder = find(r, interface, queue, RING_SEAT_FOUNDER);
+		int err = 0;
 
-	for (uint32_t queue = 0; !err; queue++) {
-		founder = find(r, interface, queue, RING_SEAT_FOUNDER);
-		if (!founder)
-			return;
-		if (!find(r, interface, queue, seat))
+		if (founder && !find(r, interface, queue, seat))
 			err = make(r, interface, queue, seat, founder);
+		if (err)
+			log_error("--rx %s: interface %u, a worker's share: %s", r->kind->name,
+				  interface, strerror(-err));
 	}
-	log_error("--rx %s: interface %u, a worker's share: %s", r->kind->name, interface,
-		  strerror(-err));
 }
 
 void rings_reach(struct rings *r, const struct stream *st, struct process *p)
@@ -257,7 +306,7 @@ void rings_reach(struct rings *r, const struct stream *st, struct process *p)
 
 		if (st->inputs[i].fd < 0)
 			continue;
-		if (!has_founder(r, interface) && !is_refused(r, interface))
+		if (!has_founder(r, interface) && (r->kind->is_copy || !find_refusal(r, interface)))
 			found(r, interface);
 		join(r, interface, p->seat);
 	}
@@ -304,6 +353,13 @@ static uint32_t number_of(const struct stream *st, unsigned input)
 	return st->slot * RULE_INPUTS_MAX + input;
 }
 
+void rings_unpoint(struct rings *r, const struct stream *st, unsigned input)
+{
+	if (r && st->inputs[input].fd >= 0)
+		steer_remove(&r->steer, &st->rule.inputs[input], st->inputs[input].interface,
+			     number_of(st, input));
+}
+
 void rings_point(struct rings *r, const struct stream *st, const struct process *p)
 {
 	for (unsigned i = 0; r && i < st->rule.input_count; i++) {
@@ -314,33 +370,36 @@ void rings_point(struct rings *r, const struct stream *st, const struct process 
 		if (ring)
 			err = steer_set(&r->steer, &st->rule.inputs[i], in->interface,
 					number_of(st, i), ring->member);
+		else if (!r->kind->is_copy)
+			rings_unpoint(r, st, i); /* to the sockets that have joined */
 		if (err)
 			log_error("rule \"%s\" gets no packets: bpf: %s", st->rule.name,
 				  strerror(-err));
 	}
 }
 
-bool rings_is_pointed(const struct rings *r, const struct stream *st, const struct process *p)
+static bool is_pointed(const struct rings *r, const struct stream *st, unsigned i,
+		       const struct process *p)
 {
-	for (unsigned i = 0; r && i < st->rule.input_count; i++) {
-		const struct stream_input *in = &st->inputs[i];
-		const struct ring *ring = ring_for(r, in, p);
-		uint32_t member;
+	const struct stream_input *in = &st->inputs[i];
+	const struct ring *ring = ring_for(r, in, p);
+	uint32_t member;
+	int err;
 
-		if (is_carried(r, in) && (!ring ||
-					  steer_get(&r->steer, &st->rule.inputs[i], in->interface,
-						    number_of(st, i), &member) < 0 ||
-					  member != ring->member))
-			return false;
-	}
-	return true;
+	if (!is_carried(r, in))
+		return true;
+	err = steer_get(&r->steer, &st->rule.inputs[i], in->interface, number_of(st, i), &member);
+	if (!ring)
+		return !r->kind->is_copy && err;
+	return !err && member == ring->member;
 }
 
-void rings_unpoint(struct rings *r, const struct stream *st, unsigned input)
+bool rings_is_pointed(const struct rings *r, const struct stream *st, const struct process *p)
 {
-	if (r && st->inputs[input].fd >= 0)
-		steer_remove(&r->steer, &st->rule.inputs[input], st->inputs[input].interface,
-			     number_of(st, input));
+	for (unsigned i = 0; r && i < st->rule.input_count; i++)
+		if (!is_pointed(r, st, i, p))
+			return false;
+	return true;
 }
 
 /* ---- from one supervisor to the next ---- */
@@ -371,8 +430,11 @@ void rings_adopt(struct rings *r, struct message *m)
 	if (!r || find_id(r, message_number(m, "id")))
 		return;
 	ring = ring_from_message(r->kind, m, &r->steer);
-	if (ring)
-		insert(r, ring);
+	if (!ring)
+		return;
+	insert(r, ring);
+	if (ring->id > r->last_id)
+		r->last_id = ring->id;
 }
 
 /* ---- interfaces that are gone ---- */
@@ -400,6 +462,12 @@ void rings_look(struct rings *r)
 
 		if (!if_indextoname(ring->interface, name))
 			drop(r, ring);
+	}
+	list_for_each_safe(other, &r->refusals) {
+		struct refusal *one = container_of(other, struct refusal, node);
+
+		if (!if_indextoname(one->interface, name))
+			refusal_free(one);
 	}
 }
 

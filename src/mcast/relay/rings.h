@@ -32,6 +32,8 @@ void rings_tell(struct rings *r, struct process *p);
 void rings_begin(struct rings *r, struct process *p);
 /* Those of interfaces that are gone are no more. */
 void rings_look(struct rings *r);
+/* True when there are rings now that could not be had before: streams are to be looked at. */
+bool rings_try_again(struct rings *r);
 
 /* A process is about to be told of a stream: it gets the rings that it needs. */
 void rings_reach(struct rings *r, const struct stream *st, struct process *p);

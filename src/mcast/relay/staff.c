@@ -20,6 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* How long who was killed may take to die. */
+#define DEAD_MS 200
+
 static const struct channel_ops channel_ops;
 
 /* ---- seats ---- */
@@ -391,12 +394,13 @@ static void on_heard(struct channel *c, struct message *m)
 	const char *what = json_string_value(json_object_get(m->body, "say"));
 	uint32_t slot = message_number(m, "slot");
 
-	if (!what)
+	if (!what || p->supervisor->is_ending)
 		return;
 	if (strcmp(what, "hello") == 0) {
 		on_hello(p, m);
 	} else if (strcmp(what, "ring") == 0) {
-		rings_adopt(p->supervisor->rings, m);
+		if (p->state == PROCESS_NEW && p->seat < BOARD_WORKERS_MAX)
+			rings_adopt(p->supervisor->rings, m);
 	} else if (strcmp(what, "have") == 0) {
 		on_have(p, m);
 	} else if (strcmp(what, "complete") == 0) {
@@ -414,7 +418,7 @@ static void on_sent(struct channel *c, uint32_t slot)
 {
 	struct process *p = container_of(c, struct process, channel);
 
-	if (p->supervisor->slots[slot])
+	if (p->supervisor->slots[slot] && !p->supervisor->is_ending)
 		stream_on_told(p->supervisor->slots[slot], p);
 }
 
@@ -476,6 +480,14 @@ static void note_death(struct process *p)
 	s->died_ns[p->index] = now_ns;
 }
 
+/* It would go on with what others get now. */
+static void make_dead(const struct process *p)
+{
+	kill(p->pid, SIGKILL);
+	for (int i = 0; i < DEAD_MS && kill(p->pid, 0) == 0; i++)
+		usleep(1000);
+}
+
 static void on_gone(struct channel *c)
 {
 	struct process *p = container_of(c, struct process, channel);
@@ -485,7 +497,7 @@ static void on_gone(struct channel *c)
 	if (!was_told)
 		note_death(p);
 	if (c->is_broken)
-		kill(p->pid, SIGKILL); /* it would go on with what others get now */
+		make_dead(p);
 	p->state = PROCESS_GONE;
 	if (!s->is_ending && !s->is_leaving)
 		replace_dead(p, was_retiring);

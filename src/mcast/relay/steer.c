@@ -280,8 +280,8 @@ static void begin_key_xdp(struct assembly *a)
 	store(a, BPF_H, AT(family), BPF_REG_7);
 }
 
-/* Register 2 becomes where the UDP header's second field is. No fragments: the kernel has put them
- * together (PACKET_FANOUT_FLAG_DEFRAG). */
+/* Register 2 becomes where the UDP header's second field is. No fragments: for packet sockets the
+ * kernel has put them together (PACKET_FANOUT_FLAG_DEFRAG), of XDP they go the kernel's way. */
 static void read_v4(struct assembly *a)
 {
 	read_packet(a, 0, AT_HEADER, 20);

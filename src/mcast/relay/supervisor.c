@@ -205,6 +205,8 @@ static void try_again(struct supervisor *s)
 {
 	staff_fill(s);
 	begin_unplaced(s);
+	if (rings_try_again(s->rings))
+		links_look(s);
 	list_for_each_safe(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
 
@@ -301,6 +303,10 @@ void supervisor_end(struct supervisor *s, bool is_leaving)
 		return;
 	s->is_ending = true;
 	s->is_leaving = is_leaving;
+	if (!is_leaving && uv_is_active((uv_handle_t *)&s->leaving)) {
+		control_reply_error(s->ending_request, "busy", "all of it ends");
+		s->ending_request = NULL;
+	}
 	stop_working(s);
 	if (is_leaving)
 		staff_leave(s);

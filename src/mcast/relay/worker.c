@@ -127,6 +127,12 @@ static void tell(struct worker *w)
 
 /* ---- streams ---- */
 
+static void flush(struct worker *w, uint64_t now_ns)
+{
+	senders_flush(&w->senders, now_ns);
+	w->receiver->ops->reset(w->receiver);
+}
+
 static void watch(struct worker *w, struct owned *o)
 {
 	for (unsigned i = 0; i < o->rule.input_count; i++) {
@@ -180,7 +186,7 @@ static void enter(struct worker *w, struct owned *o)
 	watch(w, o);
 }
 
-/* What is there already stays: only its state changes. */
+/* What is there already stays as it is. */
 static void expect(struct worker *w, struct message *m)
 {
 	uint32_t slot = message_number(m, "slot");
@@ -208,6 +214,8 @@ static void own(struct worker *w, struct message *m)
 		old->park = (struct park){0};
 		forget(w, slot);
 	}
+	if (o->dedup)
+		dedup_repair(o->dedup);
 	enter(w, o);
 	owned_unpark(o, &park, w->now_ns);
 	senders_flush(&w->senders, w->now_ns);
@@ -247,6 +255,11 @@ static void let_go(struct worker *w, struct owned *o)
 /* Of those of which all has been sent, as fast as the supervisor hears it. */
 static void tell_of_releases(struct worker *w)
 {
+	if (list_is_empty(&w->owing))
+		return;
+	/* Where an interface is down, nobody says that its packets are there. */
+	w->receiver->ops->drain(w->receiver);
+	flush(w, w->now_ns);
 	list_for_each_safe(node, &w->owing) {
 		struct owned *o = container_of(node, struct owned, owing_node);
 
@@ -269,9 +282,10 @@ static void stop_owing(struct worker *w)
 		if (is_drained(w, o))
 			let_go(w, o);
 		list_remove(&o->owing_node);
-		if (o->is_unwanted)
-			forget(w, o->slot);
 	}
+	list_for_each_safe(other, &w->streams)
+		if (container_of(other, struct owned, node)->is_unwanted)
+			forget(w, container_of(other, struct owned, node)->slot);
 }
 
 /* Nobody will say when the old owner is done, which takes some milliseconds. */
@@ -382,12 +396,6 @@ static void look_for_supervisor(struct worker *w, uint64_t now_ns)
 }
 
 /* ---- the loop ---- */
-
-static void flush(struct worker *w, uint64_t now_ns)
-{
-	senders_flush(&w->senders, now_ns);
-	w->receiver->ops->reset(w->receiver);
-}
 
 static void on_arrivals(void *user, struct receive_input *in, struct arrival *arrivals,
 			unsigned count, uint32_t lost)

@@ -213,8 +213,8 @@ def interface_comes_and_goes(lab):
         wait_for(lambda: relay.must("list")["rules"][0]["state"] == "waiting", "it waits again")
 
 
-def passes(sender, probe):
-    sender.sendto(b"?", (IN_GROUP, 5001))
+def passes(sender, probe, port=IN_PORT):
+    sender.sendto(b"?", (IN_GROUP, port))
     try:
         return probe.recv(10) == b"?"
     except TimeoutError:
@@ -629,6 +629,24 @@ def occupied(lab):
     expect_exact(sink)
 
 
+def other_buffer(lab, path):
+    """A supervisor that was told of other buffers takes over: new workers share rings that have the
+    old size."""
+    place, relay = start(lab, options=("--rx", path, "--receive-buffer", "2M"))
+    sink = place.sink(STREAMS, COUNT)
+    generator = place.generate(STREAMS, COUNT, RATE)
+    for size in ("64K", "8M"):
+        relay.must("detach")
+        relay.process.succeed()
+        relay.options = ("--rx", path, "--receive-buffer", size)
+        relay.start()
+        for worker in (0, 1):
+            restart_workers(relay, place, worker)
+    generator.succeed()
+    expect_exact(sink)
+    expect_equal(relay.end(), (STREAMS * COUNT, STREAMS * COUNT), "packets matched and sent")
+
+
 def by_path(lab, path, run, *arguments):
     """The same, by another receive path."""
     lab.relay_options = ("--rx", path)
@@ -671,5 +689,6 @@ SCENARIOS = [
     Scenario("stopped_worker", stopped_worker),
     Scenario("xdp_several_queues", several_queues),
     Scenario("xdp_occupied", occupied),
+    *(Scenario(f"{path}_other_buffer", other_buffer, (path,)) for path in ("packet", "xdp")),
     *(Scenario(f"{path}_reverse_path", reverse_path, (path,)) for path in ("packet", "xdp")),
 ]

@@ -254,6 +254,8 @@ static void simulate(const struct plan *p, uint64_t seed)
 		uint8_t packet[PACKET_BYTES];
 		size_t len = packet_make(p, list[i].packet, packet);
 
+		if (rng_unit(&rng) < 0.01)
+			dedup_repair(d); /* another process goes on */
 		came[list[i].packet] = 1;
 		if (dedup_take(d, list[i].input, packet, len) == DEDUP_FIRST)
 			went[list[i].packet]++;
