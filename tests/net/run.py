@@ -27,7 +27,7 @@ import scenario
 
 GRACE_S = 15  # what a scenario that was told to stop has for cleaning up
 LONG_FACTOR = 4
-SAMPLE = 6  # of the scenarios that are sampled
+SAMPLE = 6  # of the scenarios of a file that are sampled
 LOG_LINES = 25
 PR_SET_PDEATHSIG = 1
 
@@ -86,9 +86,15 @@ def choose(scenarios, arguments):
 
 
 def sample(scenarios, chosen, seed):
-    drawn_from = [n for n in chosen if scenarios[n].is_sampled]
-    drawn = random.Random(seed).sample(drawn_from, min(SAMPLE, len(drawn_from)))
-    print(f"seed {seed}: {len(drawn)} of {len(drawn_from)}: {' '.join(drawn)}", flush=True)
+    """All that are not sampled, and some of each file's that are."""
+    pools = {}
+    for name in chosen:
+        if scenarios[name].is_sampled:
+            pools.setdefault(name.partition(".")[0], []).append(name)
+    drawn = [name for pool in pools.values()
+             for name in random.Random(seed).sample(pool, min(SAMPLE, len(pool)))]
+    print(f"seed {seed}: {len(drawn)} of {sum(map(len, pools.values()))}: {' '.join(drawn)}",
+          flush=True)
     return [n for n in chosen if not scenarios[n].is_sampled or n in drawn]
 
 

@@ -683,7 +683,8 @@ ANY_PATH = [
 ]
 SCENARIOS = [
     *ANY_PATH,
-    *(one._replace(name=f"{path}_{one.name}", run=by_path, arguments=(path, one.run, *one.arguments))
+    *(one._replace(name=f"{path}_{one.name}", run=by_path, arguments=(path, one.run, *one.arguments),
+                   is_sampled=True)
       for path in ("packet", "xdp") for one in ANY_PATH),
     Scenario("ended_while_taking_over", ended_while_taking_over),
     Scenario("stopped_worker", stopped_worker),
