@@ -57,6 +57,8 @@ static void print_ping(FILE *out, const json_t *reply)
 static void print_added(FILE *out, const json_t *reply)
 {
 	print_member(out, "added ", reply, "name");
+	if (json_object_get(reply, "waiting"))
+		print_member(out, ", which waits: ", reply, "waiting");
 	fputc('\n', out);
 }
 

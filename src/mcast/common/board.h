@@ -68,6 +68,7 @@ struct board {
 	uint16_t port_users[UINT16_MAX + 1]; /* how many senders send from it */
 	struct board_worker workers[BOARD_WORKERS_MAX];
 	struct board_ring rings[BOARD_RINGS_MAX];
+	struct board_stream ended; /* the sums of streams that are gone; the supervisor writes */
 	struct board_stream streams[BOARD_SLOTS_MAX];
 };
 

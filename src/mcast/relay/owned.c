@@ -39,7 +39,8 @@ struct owned *owned_new(uint32_t slot, struct rule *rule_take, const struct mess
 	o->dedup_fd = take->dedup_fd;
 	o->dedup = dedup_file_map(o->dedup_fd);
 	if (o->rule.input_count > 1 && !o->dedup)
-		log_error("rule \"%s\": no memory for what its second input is told apart by: it is left out",
+		log_error("rule \"%s\": no memory for what its second input is told apart by: it "
+			  "is left out",
 			  o->rule.name);
 	open_outlets(o, senders);
 	return o;

@@ -477,8 +477,8 @@ static struct receiver *open_xdp(const struct receive_setting *with)
 
 #define SAME                                                                                    \
 	.close = close_receiver, .expect = on_expect, .watch = on_watch, .release = on_release, \
-	.is_drained = is_drained, .unwatch = on_unwatch, .drain = drain, .take = take, .reset = reset,          \
-	.is_puzzled = is_puzzled, .hear = hear, .tell = tell
+	.is_drained = is_drained, .unwatch = on_unwatch, .drain = drain, .take = take,          \
+	.reset = reset, .is_puzzled = is_puzzled, .hear = hear, .tell = tell
 
 const struct receive_ops receive_packet = {.name = "packet",
 					   .rings = &ring_packet,

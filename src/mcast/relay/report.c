@@ -28,7 +28,7 @@ void report_add(struct board_stream *sum, const struct board_stream *c)
 
 static struct board_stream sum_of(const struct supervisor *s)
 {
-	struct board_stream sum = s->ended;
+	struct board_stream sum = s->board->ended;
 
 	list_for_each(node, &s->streams) {
 		struct stream *st = container_of(node, struct stream, node);
@@ -197,6 +197,31 @@ static void write_family(FILE *out, const struct supervisor *s, size_t f)
 	}
 }
 
+static void write_gauge(FILE *out, const char *name, const char *help)
+{
+	fprintf(out, "# HELP mcast_%s %s\n# TYPE mcast_%s gauge\n", name, help, name);
+}
+
+static void write_states(FILE *out, const struct supervisor *s)
+{
+	write_gauge(out, "live", "1: all inputs of the rule are there; 0: it waits for one.");
+	list_for_each(node, &s->streams) {
+		const struct stream *st = container_of(node, struct stream, node);
+
+		if (st->state != STREAM_LEAVING)
+			fprintf(out, "mcast_live{rule=\"%s\"} %d\n", st->rule.name,
+				stream_is_live(st, NULL));
+	}
+	write_gauge(out, "jitter_seconds", "How the gaps between packets differ (RFC 3550).");
+	list_for_each(other, &s->streams) {
+		const struct stream *st = container_of(other, struct stream, node);
+
+		if (st->state != STREAM_LEAVING)
+			fprintf(out, "mcast_jitter_seconds{rule=\"%s\"} %.9f\n", st->rule.name,
+				(double)s->board->streams[st->slot].jitter_ns / (double)NS_PER_S);
+	}
+}
+
 static void write_drops(FILE *out, const struct supervisor *s)
 {
 	fputs("# HELP mcast_drops_total Datagrams that did not go on, by reason.\n"
@@ -214,6 +239,23 @@ static void write_drops(FILE *out, const struct supervisor *s)
 
 static void write_workers(FILE *out, const struct supervisor *s)
 {
+	const struct board_ring rings = sum_of_rings(s, BOARD_WORKERS_MAX);
+
+	fprintf(out,
+		"# HELP mcast_ring_drops_total Packets that came by rings and did not go on, by "
+		"reason.\n"
+		"# TYPE mcast_ring_drops_total counter\n"
+		"mcast_ring_drops_total{reason=\"queue\"} %" PRIu64 "\n"
+		"mcast_ring_drops_total{reason=\"damaged\"} %" PRIu64 "\n"
+		"mcast_ring_drops_total{reason=\"stray\"} %" PRIu64 "\n",
+		rings.queue_drops, rings.damaged, rings.strays);
+	write_gauge(out, "worker_up", "1 for each worker that takes streams.");
+	list_for_each(other, &s->processes) {
+		const struct process *p = container_of(other, struct process, node);
+
+		if (p->state == PROCESS_USABLE)
+			fprintf(out, "mcast_worker_up{worker=\"%u\"} 1\n", p->index);
+	}
 	fputs("# HELP mcast_worker_busy_seconds_total Time that a worker did not wait.\n"
 	      "# TYPE mcast_worker_busy_seconds_total counter\n",
 	      out);
@@ -237,10 +279,11 @@ char *report_metrics(struct supervisor *s)
 		abort();
 	for (size_t f = 0; f < sizeof(families) / sizeof(*families); f++)
 		write_family(out, s, f);
+	write_states(out, s);
 	write_drops(out, s);
 	write_workers(out, s);
-	fprintf(out, "# HELP mcast_rules Rules.\n# TYPE mcast_rules gauge\nmcast_rules %zu\n",
-		ruleset_count(s->rules));
+	write_gauge(out, "rules", "Rules.");
+	fprintf(out, "mcast_rules %zu\n", ruleset_count(s->rules));
 	fclose(out);
 	return text;
 }
@@ -254,10 +297,10 @@ void report_final(struct supervisor *s)
 	sum.queue_drops += sum_of_rings(s, BOARD_WORKERS_MAX).queue_drops;
 	printf("[STATS:Ingress FINAL] workers=%u rules=%zu packets=%" PRIu64 " bytes=%" PRIu64
 	       " matched=%" PRIu64 " queue_drops=%" PRIu64 " copies=%" PRIu64 " aliens=%" PRIu64
-	       "\n",
+	       " loops=%" PRIu64 "\n",
 	       s->options->worker_count, ruleset_count(s->rules), sum.received_packets,
 	       sum.received_bytes, sum.matched_packets, sum.queue_drops, sum.drops[DROP_COPY],
-	       sum.drops[DROP_ALIEN]);
+	       sum.drops[DROP_ALIEN], sum.drops[DROP_LOOP]);
 	printf("[STATS:Egress FINAL] workers=%u rules=%zu sent=%" PRIu64 " bytes=%" PRIu64
 	       " busy=%" PRIu64 " down=%" PRIu64 " refused=%" PRIu64 "\n",
 	       s->options->worker_count, ruleset_count(s->rules), sum.sent_packets, sum.sent_bytes,

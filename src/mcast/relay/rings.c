@@ -447,7 +447,7 @@ static void drop(struct rings *r, struct ring *ring)
 		process_send(container_of(node, struct process, node),
 			     json_pack("{s:s, s:i}", "do", "drop-ring", "id", (int)ring->id), NULL,
 			     0);
-	s->ended.queue_drops += ring->kind->drops(ring, &s->board->rings[ring->id]);
+	s->board->ended.queue_drops += ring->kind->drops(ring, &s->board->rings[ring->id]);
 	ring_free(ring);
 }
 

@@ -322,11 +322,20 @@ static void on_hello(struct process *p, struct message *m)
 	uint32_t seat = message_number(m, "seat");
 
 	p->index = message_number(m, "index");
-	if (!s->is_adopting || p->state != PROCESS_NEW ||
-	    message_number(m, "format") != MESSAGE_FORMAT || seat >= BOARD_WORKERS_MAX ||
-	    s->seats & 1ull << seat || m->fd_count != 1 || !take_board(s, m->fds[0])) {
-		log_warn("process %d is not taken over: it came too late, or is of another version",
-			 (int)p->pid);
+	if (!s->is_adopting || p->state != PROCESS_NEW) {
+		log_warn("process %d is not taken over: it came too late", (int)p->pid);
+		tell_to_end(p);
+		return;
+	}
+	if (message_number(m, "format") != MESSAGE_FORMAT || m->fd_count != 1 ||
+	    !take_board(s, m->fds[0])) {
+		/* It goes on, and what is to become of it is for people to say. */
+		s->has_strangers = true;
+		channel_close(&p->channel);
+		return;
+	}
+	if (seat >= BOARD_WORKERS_MAX || s->seats & 1ull << seat) {
+		log_warn("process %d is not taken over: its seat is taken", (int)p->pid);
 		tell_to_end(p);
 		return;
 	}

@@ -526,7 +526,10 @@ void stream_free(struct stream *st)
 	if (st->state != STREAM_LEAVING)
 		hashed_remove(&st->supervisor->by_name, &st->by_name);
 	list_remove(&st->node);
-	report_add(&st->supervisor->ended, &st->supervisor->board->streams[st->slot]);
+	/* The next supervisor has it still. */
+	if (!st->supervisor->is_ending)
+		report_add(&st->supervisor->board->ended,
+			   &st->supervisor->board->streams[st->slot]);
 	st->supervisor->slots[st->slot] = NULL;
 	rule_done(&st->rule);
 	free(st);

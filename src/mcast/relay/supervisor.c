@@ -522,6 +522,10 @@ static int begin(struct supervisor *s, char ret_why[WHY_BYTES_MAX])
 		return err;
 	if (was_left)
 		adopt(s);
+	if (s->has_strangers)
+		return fail_why(ret_why, "workers of another version are running, and go on; "
+					 "expected that their own version takes them over "
+					 "(save, shutdown)");
 	err = make_board(s, ret_why);
 	if (!err)
 		err = rings_open(s->rings, ret_why);
@@ -551,7 +555,7 @@ enum exit_code supervisor_run(const struct options *options)
 	if (begin(s, why) < 0) {
 		code = fail_exit("%s", why);
 		/* Workers that were found go on without it. */
-		supervisor_end(s, ruleset_count(s->rules) > 0);
+		supervisor_end(s, ruleset_count(s->rules) > 0 || s->has_strangers);
 	} else if (s->noted_signal && s->noted_signal != SIGHUP) {
 		supervisor_end(s, false);
 	} else {

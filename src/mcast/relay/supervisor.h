@@ -53,10 +53,10 @@ struct supervisor {
 
 	int board_fd;
 	struct board *board;
-	struct board_stream ended; /* the sums of streams that are gone */
 	uint64_t began_ns;
 	uint64_t measured_ns; /* when loads were */
 	bool is_adopting;     /* workers of an earlier supervisor may still come */
+	bool has_strangers;   /* and some of another version are there */
 	int noted_signal;     /* which came while it was adopting; 0: none */
 	bool is_ending, is_leaving;
 	struct control_request *ending_request; /* who asked for the end, or NULL */

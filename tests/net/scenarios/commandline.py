@@ -15,7 +15,7 @@ from scenario import Scenario
 MAN = pathlib.Path(__file__).resolve().parents[3] / "man"
 EMULATOR, ECHO = "link_emulator", ("echo_server", "echo_client")
 TRAFFIC = ("traffic_generator", "traffic_sink")
-CLIENT = "control_client"
+CLIENT, RELAY = "control_client", "multicast_relay"
 GOOD = {
     INGRESS: "1 2 127.0.0.1 5001 0 127.0.0.1 7001 1 127.0.0.1 7002 2 127.0.0.1 9000",
     PROXY: "1 1 127.0.0.1 7001 1 127.0.0.1 7002 1 127.0.0.1 9000",
@@ -81,6 +81,20 @@ WRONG = [
     (CONTROLLER, "127.0.0.1 9000 update_topo_pre 2 127.0.0.1 7001", "2"),
     (CONTROLLER, "127.0.0.1 9000 update_topo_pre 1 127.0.0.1 port", "port"),
     (CONTROLLER, "127.0.0.1 9000 health_check", "9000"),  # nobody listens there
+    (RELAY, "", "supervisor"),
+    (RELAY, "dance", "dance"),
+    (RELAY, "supervisor now", "now"),
+    (RELAY, "supervisor --dance", "--dance"),
+    (RELAY, "supervisor --num-workers 0", "0"),
+    (RELAY, "supervisor --num-workers 33", "33"),
+    (RELAY, "supervisor --receive-buffer 1K", "1K"),
+    (RELAY, "supervisor --rx pigeon", "pigeon"),
+    (RELAY, "supervisor --log-level loud", "loud"),
+    (RELAY, "supervisor --log-format xml", "xml"),
+    (RELAY, "supervisor --check", "--config"),
+    (RELAY, "supervisor --check --config no-such.conf", "no-such.conf"),
+    (RELAY, "supervisor --config no-such.conf --control-socket rules.sock --log-level error", "no-such.conf"),
+    (RELAY, "supervisor --control-socket no/such/folder.sock", "no/such/folder.sock"),
     (CLIENT, "", "no operation"),
     (CLIENT, "dance", "dance"),
     (CLIENT, "--dance ping", "--dance"),
@@ -150,7 +164,7 @@ def port_in_use(lab):
 def words(lab):
     """--help, --version and --check."""
     node = lab.node("one")
-    for program in (*GOOD, CONTROLLER, CLIENT):
+    for program in (*GOOD, CONTROLLER, CLIENT, RELAY):
         for option in ("--help", "--version"):
             done = node.run([lab.bin_dir / program, option], limit_s=10)
             expect_equal((done.returncode, done.stderr), (0, ""), f"{program} {option}")
@@ -162,6 +176,13 @@ def words(lab):
             expect_equal(done.returncode, 0, f"{program} --check {key}: {done.stderr}")
         done = node.run([lab.bin_dir / program, "--check", *line.split()[:-1]], limit_s=10)
         expect_equal(done.returncode, 2, f"{program} --check, one word less: {done.stderr}")
+
+
+def example_of_rules(lab):
+    node = lab.node("one")
+    done = node.run([lab.bin_dir / RELAY, "supervisor", "--check", "--config",
+                     MAN.parent / "configs/multicast_relay.conf"])
+    expect_equal((done.returncode, done.stderr), (0, ""), "--check of the example")
 
 
 def help_of(lab, program):
@@ -184,7 +205,7 @@ def options_of_man(program):
 def manuals(lab):
     """A page has an entry for each option and operation that --help lists, and for no other."""
     lab.node("one")
-    for program in (*GOOD, CONTROLLER, CLIENT, EMULATOR, *ECHO, *TRAFFIC):
+    for program in (*GOOD, CONTROLLER, CLIENT, EMULATOR, *ECHO, *TRAFFIC, RELAY):
         listed = options_of_help(help_of(lab, program))
         expect({"help", "version"} < listed, f"{program} --help lists {listed}")
         expect_equal(sorted(options_of_man(program)), sorted(listed), f"options in {program}.1")
@@ -201,5 +222,6 @@ SCENARIOS = [
     Scenario("wrong", wrong, limit_s=120),
     Scenario("port_in_use", port_in_use),
     Scenario("words", words),
+    Scenario("example_of_rules", example_of_rules),
     Scenario("manuals", manuals),
 ]

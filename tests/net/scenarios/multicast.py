@@ -384,9 +384,9 @@ def bad_clients(lab):
     place, relay = start(lab)
     sink = place.sink(STREAMS, COUNT)
     generator = place.generate(STREAMS, COUNT, RATE)
-    clients = []
+    clients, refused = [], []
     for text in (b"{]\n", b"[1,2]\n", b"\0\1\2\n", b'{"op": 7}\n', b"x" * 1_000_000,
-                 b'{"op": "stats"}\n' * 20_000):
+                 b'{"op": "' + b"x" * 1_000_000, b'{"op": "stats"}\n' * 20_000):
         client = socket.socket(socket.AF_UNIX)
         client.connect(relay.path)
         client.setblocking(False)
@@ -395,12 +395,84 @@ def bad_clients(lab):
         except (BlockingIOError, BrokenPipeError):
             pass
         clients.append(client)
+        if not text.startswith(b"{") or b"\n" not in text:
+            refused.append((client, text[:20]))
     for _ in range(20):
         relay.must("ping")
     generator.succeed()
     expect_exact(sink)
+    for client, text in refused:
+        expect(is_hung_up_on(client), f"{text} keeps its connection")
     for client in clients:
         client.close()
+
+
+def is_hung_up_on(client):
+    client.setblocking(True)
+    client.settimeout(10)
+    try:
+        while client.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def by_client(lab):
+    """The real control_client commands the real relay: the plan's words, and what it says."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+
+    def client(words, *more, code=0):
+        done = place.node.run([lab.bin_dir / "control_client", "--control-socket", relay.path,
+                               *words.split(), *more])
+        expect_equal(done.returncode, code, f"{words}: {done.stdout} {done.stderr}")
+        return done.stdout + done.stderr
+
+    add = (f"add --input-interface {{}} --input-group {IN_GROUP} --input-port {IN_PORT} "
+           f"--ttl 3 --outputs {OUT_GROUP}:{OUT_PORT}:{place.output},239.20.0.1:7000:{place.output}")
+    expect_equal(client(add.format(place.input), "--name", "tv1"), "added tv1\n", "reply")
+    expect("already" in client(add.format(place.input), "--name", "tv1", code=1), "the same name")
+    expect("nowhere0" in client(add.format("nowhere0"), "--name", "tv2"), "what tv2 waits for")
+    sink = place.sink(1, 100)
+    place.generate(1, 100, 500).succeed()
+    expect_exact(sink)
+    stats = json.loads(client("--json stats tv1"))["streams"][0]
+    expect_equal((stats["received_packets"], stats["matched_packets"], stats["sent_packets"]),
+                 (100, 100, 200), "packets received, matched and sent")
+    expect(0 < stats["jitter_us"] < 2000 and stats["pps"] >= 0, f"jitter and rate: {stats}")
+    for words, said in (("list", "nowhere0"), ("stats", "tv1"), ("workers", "live"),
+                        ("ping", "version"), ("move tv1 1", "move: done"),
+                        ("remove tv2", "remove: done"), ("shutdown", "shutdown: done")):
+        expect(said in client(words), f"{words} says {said!r}")
+    relay.process.succeed()
+
+
+def load_is_shared(lab):
+    """Streams of unequal load: the workers, each on a processor of its own, have like shares soon."""
+    place = Place(lab)
+    relay = Relay(lab, place.node)
+    relay.ask_all([{"op": "add", "rule": place.rule(number)} for number in range(8)])
+    for number in range(8):
+        relay.must("move", name=f"stream{number}", worker=0)
+    heavy = place.generate(8, 8 * 500, 500)
+    wait_for(lambda: {rule["worker"] for rule in relay.must("list")["rules"]} == {0},
+             "one worker has all")
+    # Who was moved by hand rests: others are what is balanced.
+    relay.ask_all([{"op": "remove", "name": f"stream{number}"} for number in range(8)])
+    relay.ask_all([{"op": "add", "rule": place.rule(number)} for number in range(8)])
+
+    def shares():
+        return sorted(w["pps"] for w in relay.must("workers")["workers"])
+
+    wait_for(lambda: shares()[0] > 0.6 * shares()[1] > 600, "both have like shares")
+    places = [next(line.split()[1] for line in open(f"/proc/{pid}/status", encoding="ascii")
+                   if line.startswith("Cpus_allowed_list")) for pid in relay.pids().values()]
+    expect(all(one.isdigit() for one in places), f"processors of the workers: {places}")
+    expect(len(set(places)) == min(2, len(os.sched_getaffinity(0))), f"they are {places}")
+    heavy.kill()
 
 
 def own_packets(lab):
@@ -503,7 +575,11 @@ def metrics(lab):
         text = b""
         while more := client.recv(65536):
             text += more
-    expect(b'mcast_sent_packets_total{rule="stream0"} 100\n' in text, f"{text[-500:]}")
+    for line in ('mcast_sent_packets_total{rule="stream0"} 100', 'mcast_live{rule="stream0"} 1',
+                 'mcast_jitter_seconds{rule="stream0"} 0.', 'mcast_drops_total{rule="stream0",'
+                 'reason="loop"} 0', 'mcast_worker_up{worker="1"} 1', 'mcast_rules 1',
+                 'mcast_ring_drops_total{reason="queue"} 0'):
+        expect(line.encode() in text, f"{line}: not in {text!r}")
     expect(os.stat(relay.path).st_mode & 0o777 == 0o660, "the mode of the control socket")
     second = place.node.run([lab.bin_dir / "multicast_relay", "supervisor", "--control-socket",
                              relay.path])
@@ -686,6 +762,8 @@ SCENARIOS = [
     *(one._replace(name=f"{path}_{one.name}", run=by_path, arguments=(path, one.run, *one.arguments),
                    is_sampled=True)
       for path in ("packet", "xdp") for one in ANY_PATH),
+    Scenario("by_client", by_client),
+    Scenario("load_is_shared", load_is_shared),
     Scenario("ended_while_taking_over", ended_while_taking_over),
     Scenario("stopped_worker", stopped_worker),
     Scenario("xdp_several_queues", several_queues),
