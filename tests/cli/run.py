@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Runs the unit tests of cli/, and adds them up in a line `N passed, N failed`."""
 
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -9,6 +10,9 @@ HERE = Path(__file__).resolve().parent
 
 
 def main():
+    # A shell starts what runs in the background with this one ignored, and so would be all that we
+    # start; some tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tests = unittest.defaultTestLoader.discover(str(HERE), pattern="*_test.py")
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
     failed = len({str(case) for case, _ in result.failures + result.errors})
