@@ -1,7 +1,7 @@
 """The highest rate of one stream that is relayed without a loss, with receive buffers of the
 kernel's ordinary size (some 90 packets): one worker of multicast_relay, one socat, and a rule of
 nftables that rewrites address and port and forwards in the kernel; and that worker by its other
-receive paths, with the smallest rings that there are (256 packets and more). They have one core, the sender
+receive paths, with the smallest rings that there are (some 500 packets). They have one core, the sender
 has the other one; the rule runs on the sender's. The sender sends
 
 - `sendto`: a call for each packet
@@ -21,7 +21,7 @@ from mcast_place import SIZE, SOCAT, Counters, Ours, Socat, per_cent_lost
 from multicasting import (IN_GROUP, IN_PORT, OUT_GROUP, OUT_PORT, Place, expect_exact)
 
 NAME = "rate"
-TOOLS = ("nft", "taskset", SOCAT)
+TOOLS = ("nft", "taskset", "ethtool", SOCAT)
 RUNS = 3
 SECONDS, QUICK_SECONDS = 5, 1
 STEP, QUICK_STEP = 1.05, 1.3  # how near the bounds come to each other

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BOARD_VERSION 3u
+#define BOARD_VERSION 4u
 #define BOARD_WORKERS_MAX 64u
 #define BOARD_SLOTS_MAX 16384u
 
@@ -68,7 +68,8 @@ struct board {
 	uint16_t port_users[UINT16_MAX + 1]; /* how many senders send from it */
 	struct board_worker workers[BOARD_WORKERS_MAX];
 	struct board_ring rings[BOARD_RINGS_MAX];
-	struct board_stream ended; /* the sums of streams that are gone; the supervisor writes */
+	struct board_stream ended; /* the sums of streams that are gone; the supervisor writes, */
+	struct board_ring ended_rings; /* and of rings */
 	struct board_stream streams[BOARD_SLOTS_MAX];
 };
 

@@ -419,8 +419,9 @@ static void detach(struct supervisor *s, struct control_request *req)
 
 static void shut_down(struct supervisor *s, struct control_request *req)
 {
-	supervisor_end(s, false);
+	supervisor_stay(s, "all of it ends");
 	s->ending_request = req;
+	supervisor_end(s, false);
 }
 
 static const struct {

@@ -287,6 +287,8 @@ static void drain(struct receiver *r)
 {
 	struct ring_receiver *p = of(r);
 
+	if (!p->has_begun)
+		return;
 	list_for_each(node, &p->rings)
 		take_ring(p, container_of(node, struct ring, node));
 }

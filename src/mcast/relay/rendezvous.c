@@ -24,6 +24,10 @@ static void on_worker(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (fd < 0)
 		return;
+	if (s->is_ending) {
+		close(fd);
+		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid()) {
 		log_warn("a process of user %u came to %s, and is sent away", peer.uid,
 			 s->rendezvous_path);

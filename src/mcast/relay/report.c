@@ -249,13 +249,9 @@ static void write_workers(FILE *out, const struct supervisor *s)
 		"mcast_ring_drops_total{reason=\"damaged\"} %" PRIu64 "\n"
 		"mcast_ring_drops_total{reason=\"stray\"} %" PRIu64 "\n",
 		rings.queue_drops, rings.damaged, rings.strays);
-	write_gauge(out, "worker_up", "1 for each worker that takes streams.");
-	list_for_each(other, &s->processes) {
-		const struct process *p = container_of(other, struct process, node);
-
-		if (p->state == PROCESS_USABLE)
-			fprintf(out, "mcast_worker_up{worker=\"%u\"} 1\n", p->index);
-	}
+	write_gauge(out, "worker_up", "1: the worker takes streams; 0: it has died, and rests.");
+	for (uint32_t i = 0; i < s->options->worker_count; i++)
+		fprintf(out, "mcast_worker_up{worker=\"%u\"} %d\n", i, staff_at(s, i) != NULL);
 	fputs("# HELP mcast_worker_busy_seconds_total Time that a worker did not wait.\n"
 	      "# TYPE mcast_worker_busy_seconds_total counter\n",
 	      out);

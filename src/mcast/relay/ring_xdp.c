@@ -343,12 +343,15 @@ static int attach(struct ring *r, const struct ring *before, int program_fd)
 	return 0;
 }
 
-static bool is_vlan_of(int fd, const char *name, const char *below)
+/* Is `name` a VLAN of `below`: 1 or 0; negative: this kernel has no VLANs. */
+static int is_vlan_of(int fd, const char *name, const char *below)
 {
 	struct vlan_ioctl_args ask = {.cmd = GET_VLAN_REALDEV_NAME_CMD};
 
 	strncpy(ask.device1, name, sizeof(ask.device1) - 1);
-	return ioctl(fd, SIOCGIFVLAN, &ask) == 0 && strcmp(ask.u.device2, below) == 0;
+	if (ioctl(fd, SIOCGIFVLAN, &ask) < 0)
+		return errno == ENOPKG ? -ENOPKG : 0;
+	return strcmp(ask.u.device2, below) == 0;
 }
 
 /* Drivers take tags off: the program would take what comes for a VLAN for the interface's own. */
@@ -356,19 +359,23 @@ static bool has_vlans(int fd, unsigned interface)
 {
 	struct if_nameindex *all = if_nameindex();
 	char below[IF_NAMESIZE] = "";
-	bool found = false;
+	int found = 0;
 
 	if_indextoname(interface, below);
-	for (const struct if_nameindex *one = all; one && one->if_index && !found; one++)
+	for (const struct if_nameindex *one = all; one && one->if_index && found == 0; one++)
 		found = is_vlan_of(fd, one->if_name, below);
 	if (all)
 		if_freenameindex(all);
-	return found;
+	return found > 0;
 }
 
 static int found(struct xdp_ring *x, const struct ring *before, int program_fd)
 {
-	int err = has_vlans(x->ring.fds[SOCKET], x->ring.interface) ? -EBUSY : make_shared(x);
+	int err;
+
+	if (!before && has_vlans(x->ring.fds[SOCKET], x->ring.interface))
+		return -EBUSY;
+	err = make_shared(x);
 
 	if (!err)
 		err = set_frames(x);

@@ -1,6 +1,7 @@
 /* Rings by interface, queue and seat: see rings.h. */
 #include "mcast/relay/rings.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "mcast/relay/ring.h"
 #include "mcast/relay/steer.h"
@@ -14,6 +15,9 @@
 
 /* A ring is shared by the streams of a worker: it has the memory of so many inputs. */
 #define INPUTS_SHARING 16u
+/* An interface that was refused is tried again, each time after twice as long. */
+#define RETRY_NS (1 * NS_PER_S)
+#define RETRY_MAX_NS (60 * NS_PER_S)
 /* Numbers in the maps, where they are not of one interface only: a ring's on the board, and 1. */
 #define MEMBER_NUMBERS (BOARD_RINGS_MAX + 1u)
 
@@ -32,6 +36,7 @@ struct refusal {
 	struct list node;
 	unsigned interface;
 	int error;
+	uint64_t again_ns, wait_ns; /* when it is tried again, and how long that was put off */
 };
 
 static void refusal_free(struct refusal *one)
@@ -243,6 +248,10 @@ static void note_refusal(struct rings *r, unsigned interface, int error)
 		log_warn("--rx %s: interface %u: %s%s", r->kind->name, interface, strerror(-error),
 			 r->kind->is_copy ? "" : "; its packets come by sockets");
 	one->error = error;
+	one->wait_ns = one->wait_ns ? 2 * one->wait_ns : RETRY_NS;
+	if (one->wait_ns > RETRY_MAX_NS)
+		one->wait_ns = RETRY_MAX_NS;
+	one->again_ns = clock_now_ns() + one->wait_ns;
 }
 
 /* One for each queue that there is. */
@@ -258,10 +267,25 @@ static void found(struct rings *r, unsigned interface)
 	}
 	if (err == -EINVAL && queue > 1)
 		err = 0; /* that was the last one */
-	if (err)
+	if (err && before)
+		log_warn("--rx %s: interface %u, queue %u: %s", r->kind->name, interface, queue - 1,
+			 strerror(-err));
+	else if (err)
 		note_refusal(r, interface, err);
 	else if (find_refusal(r, interface))
 		refusal_free(find_refusal(r, interface));
+}
+
+static bool is_wanted(const struct rings *r, unsigned interface)
+{
+	list_for_each(node, &r->supervisor->streams) {
+		const struct stream *st = container_of(node, struct stream, node);
+
+		for (unsigned i = 0; i < st->rule.input_count && st->state != STREAM_LEAVING; i++)
+			if (st->inputs[i].fd >= 0 && st->inputs[i].interface == interface)
+				return true;
+	}
+	return false;
 }
 
 /* A program, or a dead relay, that was there may be gone; there may be memory. */
@@ -272,11 +296,15 @@ bool rings_try_again(struct rings *r)
 	if (!r)
 		return false;
 	list_for_each_safe(node, &r->refusals) {
-		const struct refusal *one = container_of(node, struct refusal, node);
+		struct refusal *one = container_of(node, struct refusal, node);
 		unsigned interface = one->interface;
 
-		if (one->error == -EOPNOTSUPP || has_founder(r, interface))
+		if (one->error == -EOPNOTSUPP || clock_now_ns() < one->again_ns)
 			continue;
+		if (!is_wanted(r, interface)) {
+			refusal_free(one);
+			continue;
+		}
 		found(r, interface);
 		has_founded |= has_founder(r, interface);
 	}
@@ -290,11 +318,15 @@ static void join(struct rings *r, unsigned interface, uint32_t seat)
 		const struct ring *founder = find(r, interface, queue, RING_SEAT_FOUNDER);
 		int err = 0;
 
-		if (founder && !find(r, interface, queue, seat))
+		if (!founder)
+			return;
+		if (!find(r, interface, queue, seat))
 			err = make(r, interface, queue, seat, founder);
-		if (err)
+		if (err) {
 			log_error("--rx %s: interface %u, a worker's share: %s", r->kind->name,
 				  interface, strerror(-err));
+			return;
+		}
 	}
 }
 
@@ -439,6 +471,13 @@ void rings_adopt(struct rings *r, struct message *m)
 
 /* ---- interfaces that are gone ---- */
 
+static void add_ring(const struct ring *ring, const struct board_ring *c, struct board_ring *sum)
+{
+	sum->queue_drops += ring->kind->drops(ring, c);
+	sum->damaged += c->damaged;
+	sum->strays += c->strays;
+}
+
 static void drop(struct rings *r, struct ring *ring)
 {
 	struct supervisor *s = r->supervisor;
@@ -447,7 +486,7 @@ static void drop(struct rings *r, struct ring *ring)
 		process_send(container_of(node, struct process, node),
 			     json_pack("{s:s, s:i}", "do", "drop-ring", "id", (int)ring->id), NULL,
 			     0);
-	s->board->ended.queue_drops += ring->kind->drops(ring, &s->board->rings[ring->id]);
+	add_ring(ring, &s->board->rings[ring->id], &s->board->ended_rings);
 	ring_free(ring);
 }
 
@@ -481,10 +520,12 @@ void rings_add(const struct rings *r, uint32_t seat, struct board_ring *sum)
 		const struct ring *ring = container_of(node, struct ring, node);
 		const struct board_ring *c = &r->supervisor->board->rings[ring->id];
 
-		if (seat != BOARD_WORKERS_MAX && ring->seat != seat)
-			continue;
-		sum->queue_drops += ring->kind->drops(ring, c);
-		sum->damaged += c->damaged;
-		sum->strays += c->strays;
+		if (seat == BOARD_WORKERS_MAX || ring->seat == seat)
+			add_ring(ring, c, sum);
 	}
+	if (seat != BOARD_WORKERS_MAX)
+		return;
+	sum->queue_drops += r->supervisor->board->ended_rings.queue_drops;
+	sum->damaged += r->supervisor->board->ended_rings.damaged;
+	sum->strays += r->supervisor->board->ended_rings.strays;
 }

@@ -492,6 +492,8 @@ static void note_death(struct process *p)
 /* It would go on with what others get now. */
 static void make_dead(const struct process *p)
 {
+	if (p->pid <= 0)
+		return; /* of another namespace */
 	kill(p->pid, SIGKILL);
 	for (int i = 0; i < DEAD_MS && kill(p->pid, 0) == 0; i++)
 		usleep(1000);

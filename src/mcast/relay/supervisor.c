@@ -276,9 +276,13 @@ static void on_late(uv_timer_t *timer)
 {
 	struct supervisor *s = timer->data;
 
-	list_for_each(node, &s->processes) {
+	list_for_each_safe(node, &s->processes) {
 		struct process *p = container_of(node, struct process, node);
 
+		if (s->is_leaving) {
+			channel_close(&p->channel);
+			continue;
+		}
 		log_error("worker %u, process %d, does not end: it is killed", p->index,
 			  (int)p->pid);
 		kill(p->pid, SIGKILL);
@@ -297,16 +301,23 @@ static void stop_working(struct supervisor *s)
 	uv_timer_start(&s->tick, on_late, END_MS, 0);
 }
 
+void supervisor_stay(struct supervisor *s, const char *why)
+{
+	if (!uv_is_active((uv_handle_t *)&s->leaving))
+		return;
+	uv_timer_stop(&s->leaving);
+	control_reply_error(s->ending_request, "busy", "%s", why);
+	s->ending_request = NULL;
+}
+
 void supervisor_end(struct supervisor *s, bool is_leaving)
 {
 	if (s->is_ending)
 		return;
+	if (!is_leaving)
+		supervisor_stay(s, "all of it ends");
 	s->is_ending = true;
 	s->is_leaving = is_leaving;
-	if (!is_leaving && uv_is_active((uv_handle_t *)&s->leaving)) {
-		control_reply_error(s->ending_request, "busy", "all of it ends");
-		s->ending_request = NULL;
-	}
 	stop_working(s);
 	if (is_leaving)
 		staff_leave(s);
@@ -334,13 +345,8 @@ static void on_leaving(uv_timer_t *timer)
 	if (is_quiet(s)) {
 		supervisor_end(s, true);
 	} else if (clock_now_ns() - s->leave_ns > LEAVE_MS * NS_PER_MS) {
-		uv_timer_stop(timer);
-		control_reply_error(
-			s->ending_request, "busy",
-			"workers do not have all rules yet; expected that they have them "
-			"within %d s",
-			LEAVE_MS / 1000);
-		s->ending_request = NULL;
+		supervisor_stay(s, "workers do not have all rules yet; expected that they have "
+				   "them within 2 s");
 	}
 }
 
@@ -446,8 +452,9 @@ static void adopt(struct supervisor *s)
 	s->is_adopting = true;
 	log_info("workers of an earlier supervisor are awaited");
 	uv_timer_start(&s->tick, on_adopting_tick, 10, 10);
-	while (waited_ns < ADOPT_MS * NS_PER_MS || (waited_ns < ADOPT_LATE_MS * NS_PER_MS &&
-						    (is_somebody_new(s) || is_somebody_late(s)))) {
+	while (!s->has_strangers && (waited_ns < ADOPT_MS * NS_PER_MS ||
+				     (waited_ns < ADOPT_LATE_MS * NS_PER_MS &&
+				      (is_somebody_new(s) || is_somebody_late(s))))) {
 		uv_run(&s->loop, UV_RUN_ONCE);
 		waited_ns = clock_now_ns() - begin_ns;
 	}

@@ -80,6 +80,8 @@ void supervisor_turn_soon(struct supervisor *s);
 void supervisor_end(struct supervisor *s, bool is_leaving);
 /* It leaves, as soon as the workers know all that there is; `req` is answered. */
 void supervisor_leave(struct supervisor *s, struct control_request *req);
+/* It does not, if it was about to: who asked is told why. */
+void supervisor_stay(struct supervisor *s, const char *why);
 /* Called when a worker's process object is gone. */
 void supervisor_check_end(struct supervisor *s);
 
