@@ -79,7 +79,26 @@ static void pin(uint32_t index)
 /* Packets do not wait: behind fifty busy processes of usual priority a worker would get its turn
  * after its inputs are full. It uses what packets need and no more, so others lose nothing by it.
  */
-#define WORKER_NICE (-10)
+#define WORKER_NICE (-20)
+
+/* Where sessions share a processor alike (sched(7), autogroup), a process is nice to those of its
+ * own session only: so it gets one, which is preferred as a whole. Where we may not, all stays as
+ * it is. */
+static void be_preferred(void)
+{
+	char text[8];
+	int fd;
+
+	setsid();
+	setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+	fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	snprintf(text, sizeof(text), "%d", WORKER_NICE);
+	if (write(fd, text, strlen(text)) < 0)
+		log_debug("autogroup: %s", strerror(errno));
+	close(fd);
+}
 
 static const struct receive_ops *path_of(const struct supervisor *s)
 {
@@ -122,7 +141,7 @@ static void become_worker(struct supervisor *s, uint32_t index, uint32_t seat, i
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	pin(index);
-	setpriority(PRIO_PROCESS, 0, WORKER_NICE); /* where we may not, it stays as it is */
+	be_preferred();
 	fcntl(channel, F_SETFD, 0);
 	fcntl(s->board_fd, F_SETFD, 0);
 	execv("/proc/self/exe", arguments);
