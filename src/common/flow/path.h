@@ -74,11 +74,9 @@ struct path {
 	uint64_t round_us;  /* looked at once a round trip from here; */
 	uint8_t full_count; /* so often without growth: at PATH_FULL_ROUNDS the path is full */
 
-	bool has_met_cap; /* what is in flight has reached the cap in this round, and waits for it
-			   */
-	uint64_t
-		short_us; /* since then it does in each, and too little of a queue of ours stands */
-	uint64_t gain_percent;	       /* of the cap: more when that lasts */
+	bool has_met_cap;      /* in this round in flight has reached the cap, and waits for it */
+	uint64_t short_us;     /* since then it does in each, and too little of our queue stands */
+	uint64_t gain_percent; /* of the cap: more when that lasts */
 	struct window_max own_inverse; /* of what RTTs have beyond the base and the way back */
 
 	uint64_t near_us;	 /* the last RTT near the base, or attempt to have one */

@@ -253,9 +253,14 @@ static void begin_key(struct assembly *a)
 {
 	for (int at = AT_KEY; at < 0; at += 8)
 		store_zero(a, BPF_DW, at);
-	load(a, BPF_W, BPF_REG_0, BPF_REG_6, offsetof(struct __sk_buff, ifindex));
+	load(a, BPF_W, BPF_REG_0, BPF_REG_6,
+	     a->is_xdp ? (int)offsetof(struct xdp_md, ingress_ifindex)
+		       : (int)offsetof(struct __sk_buff, ifindex));
 	store(a, BPF_W, AT(interface), BPF_REG_0);
-	load(a, BPF_W, BPF_REG_7, BPF_REG_6, offsetof(struct __sk_buff, protocol));
+	if (a->is_xdp) /* of the link's header: pass_by_link_xdp */
+		load(a, BPF_H, BPF_REG_7, BPF_REG_10, AT_HEADER + 12);
+	else
+		load(a, BPF_W, BPF_REG_7, BPF_REG_6, offsetof(struct __sk_buff, protocol));
 	store(a, BPF_H, AT(family), BPF_REG_7);
 }
 
@@ -268,16 +273,6 @@ static void pass_by_link_xdp(struct assembly *a)
 	load(a, BPF_B, BPF_REG_0, BPF_REG_10, AT_HEADER);
 	put(a, op(BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_0, 0, 0, 1)); /* a group's address */
 	leave_if(a, BPF_JEQ, BPF_REG_0, 0);
-}
-
-static void begin_key_xdp(struct assembly *a)
-{
-	for (int at = AT_KEY; at < 0; at += 8)
-		store_zero(a, BPF_DW, at);
-	load(a, BPF_W, BPF_REG_0, BPF_REG_6, offsetof(struct xdp_md, ingress_ifindex));
-	store(a, BPF_W, AT(interface), BPF_REG_0);
-	load(a, BPF_H, BPF_REG_7, BPF_REG_10, AT_HEADER + 12);
-	store(a, BPF_H, AT(family), BPF_REG_7);
 }
 
 /* Register 2 becomes where the UDP header's second field is. No fragments: for packet sockets the
@@ -373,13 +368,11 @@ static void assemble(struct assembly *a, const struct steer *s)
 
 	*a = (struct assembly){.is_xdp = s->kind == STEER_XDP};
 	copy_register(a, BPF_REG_6, BPF_REG_1);
-	if (a->is_xdp) {
+	if (a->is_xdp)
 		pass_by_link_xdp(a);
-		begin_key_xdp(a);
-	} else {
+	else
 		pass_by_link(a);
-		begin_key(a);
-	}
+	begin_key(a);
 	is_v6 = jump(a, BPF_JNE, BPF_REG_7, htons(ETH_P_IP));
 	read_v4(a);
 	is_read = jump(a, BPF_JA, 0, 0);

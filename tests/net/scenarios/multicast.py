@@ -37,9 +37,8 @@ def exactly_once(lab, is_bridged, *options):
     expect_equal(relay.end(), (STREAMS * COUNT, STREAMS * COUNT), "packets matched and sent")
 
 
-def under_traffic(lab, act):
+def under_traffic(act, place, relay):
     """`act(relay, place)` once and again while packets come."""
-    place, relay = start(lab)
     sink = place.sink(STREAMS, COUNT)
     generator = place.generate(STREAMS, COUNT, RATE)
     times = 0
@@ -49,7 +48,6 @@ def under_traffic(lab, act):
     generator.succeed()
     expect(times >= 3, f"only {times} times while packets came")
     expect_exact(sink)
-    return relay
 
 
 def move_all(relay, _place, times):
@@ -106,12 +104,15 @@ def kill_supervisor(relay, _place, _times):
 
 
 def counters_stay(lab, act):
-    relay = under_traffic(lab, act)
+    place, relay = start(lab)
+    under_traffic(act, place, relay)
     expect_equal(relay.end(), (STREAMS * COUNT, STREAMS * COUNT), "packets matched and sent")
 
 
 def outputs_change(lab):
-    matched, _ = under_traffic(lab, change_outputs).end()
+    place, relay = start(lab)
+    under_traffic(change_outputs, place, relay)
+    matched, _ = relay.end()
     expect_equal(matched, STREAMS * COUNT, "packets matched")
 
 
@@ -672,14 +673,7 @@ def several_queues(lab):
         node.output(["ethtool", "-L", device, "rx", "2", "tx", "2"])
     relay = Relay(lab, place.node, options=("--rx", "xdp"))
     relay.ask_all([{"op": "add", "rule": place.rule(number)} for number in range(STREAMS)])
-    sink = place.sink(STREAMS, COUNT)
-    generator = place.generate(STREAMS, COUNT, RATE)
-    times = 0
-    while generator.is_running():
-        move_all(relay, place, times)
-        times += 1
-    generator.succeed()
-    expect_exact(sink)
+    under_traffic(move_all, place, relay)
     counts = dict(line.strip().split(":") for line in
                   place.node.output(["ethtool", "-S", place.input]).splitlines()[1:])
     used = [int(counts[f"rx_queue_{queue}_xdp_packets"]) for queue in range(2)]
